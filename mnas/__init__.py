@@ -1,0 +1,1 @@
+"""Hardware-aware mobile neural architecture search."""
