@@ -45,21 +45,10 @@ class Nothing(Op):
         return Zero((self.s, self.s))
 
 
-@register_op("skip")
-@dataclass(frozen=True)
-class Skip(Op):
-    """Identity, or a factorised reduction at stride 2 (DARTS)."""
-
-    s: int = arg("s", 1, hi=2)
-
-    def layers(self, x: Shape) -> Layer:
-        return Seq() if self.s == 1 else _factorized_reduce(x, x.c)
-
-
 @register_op("align")
 @dataclass(frozen=True)
 class Align(Op):
-    """Bring a cell's input to `c` channels: ReLU, 1x1 convolution, batch norm; a factorised reduction at stride 2."""
+    """Bring a map to `c` channels: ReLU, 1x1 convolution, batch norm; at stride 2 DARTS's factorised reduction."""
 
     c: int = arg("c", lo=2)
     s: int = arg("s", 1, hi=2)

@@ -75,25 +75,25 @@ class SepConv(Op):
 class MBConv(Op):
     """Inverted bottleneck (MobileNetV2, arXiv:1801.04381), optionally with squeeze-and-excite.
 
-    The middle has `e` times the input's channels, or `m` where given. `se` is the squeezed width relative to the
-    block's *input* channels, as in MnasNet's reference code; `sem` gives it in channels (MobileNetV3). `gate` is the
-    gate's non-linearity.
+    The middle has `e` times the input's channels, or `middle` where given. `se` is the squeezed width relative to the
+    block's *input* channels, as in MnasNet's reference code; `squeezed` gives it in channels (MobileNetV3). `gate` is
+    the gate's non-linearity.
     """
 
     c: int = arg("c")
     k: int = arg("k", 3, hi=15)
     s: int = arg("s", 1, hi=8)
     e: int = arg("e", 6, hi=64)
-    m: int = arg("m", 0, lo=0)
+    middle: int = arg("m", 0, lo=0)
     se: float = arg("se", 0.0, lo=0, hi=4)
-    sem: int = arg("sem", 0, lo=0)
+    squeezed: int = arg("sem", 0, lo=0)
     act: Nonlinearity = arg("a", "relu")
     gate: Literal["sigmoid", "hsigmoid"] = arg("g", "sigmoid")
     skip: Skip = arg("skip", "identity")
 
     def layers(self, x: Shape) -> Layer:
-        middle = self.m or x.c * self.e
-        squeezed = self.sem or (max(1, int(x.c * self.se)) if self.se else 0)
+        middle = self.middle or x.c * self.e
+        squeezed = self.squeezed or (max(1, int(x.c * self.se)) if self.se else 0)
         body = seq(
             _conv(middle, act=self.act),
             _conv(middle, self.k, self.s, groups=middle, act=self.act),

@@ -1,0 +1,106 @@
+"""Published networks as text: what a search is compared with, and goldens for parameter counts.
+
+Sources: MnasNet (arXiv:1807.11626, fig. 7 and its reference code), MobileNetV2 (arXiv:1801.04381, table 2),
+MobileNetV3 (arXiv:1905.02244, table 1), DARTS (arXiv:1806.09055, fig. 4-5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+from mnas.errors import ConfigError, UnknownNameError
+from mnas.ir import Architecture, Op, Shape, chain
+from mnas.ops.mobile import Head, HeadV3
+from mnas.spaces import darts
+from mnas.spaces.mnasnet import round_width
+
+_MNASNET_A1 = """
+conv_c32_s2; sepconv_c16; mbconv_c24_s2 x2; mbconv_c40_k5_s2_e3_se0.25 x3; mbconv_c80_s2 x4; mbconv_c112_se0.25 x2;
+mbconv_c160_k5_s2_se0.25 x3; mbconv_c320; head_c1280
+"""
+_MNASNET_B1 = """
+conv_c32_s2; sepconv_c16; mbconv_c24_s2_e3 x3; mbconv_c40_k5_s2_e3 x3; mbconv_c80_k5_s2 x3; mbconv_c96 x2;
+mbconv_c192_k5_s2 x4; mbconv_c320; head_c1280
+"""
+_MOBILENET_V2 = """
+conv_c32_s2_arelu6; sepconv_c16_arelu6; mbconv_c24_s2_arelu6 x2; mbconv_c32_s2_arelu6 x3; mbconv_c64_s2_arelu6 x4;
+mbconv_c96_arelu6 x3; mbconv_c160_s2_arelu6 x3; mbconv_c320_arelu6; head_c1280_arelu6
+"""
+_MOBILENET_V3_LARGE = """
+conv_c16_s2_ahswish; sepconv_c16; mbconv_c24_s2_e4; mbconv_c24_e3; mbconv_c40_k5_s2_e3_sem24_ghsigmoid;
+mbconv_c40_k5_e3_sem32_ghsigmoid x2; mbconv_c80_s2_e6_ahswish; mbconv_c80_m200_ahswish; mbconv_c80_m184_ahswish x2;
+mbconv_c112_sem120_ahswish_ghsigmoid; mbconv_c112_sem168_ahswish_ghsigmoid;
+mbconv_c160_k5_s2_sem168_ahswish_ghsigmoid; mbconv_c160_k5_sem240_ahswish_ghsigmoid x2;
+headv3_c960_h1280
+"""
+
+_TEXTS = {
+    "mnasnet-a1": _MNASNET_A1,
+    "mnasnet-b1": _MNASNET_B1,
+    "mobilenet-v2": _MOBILENET_V2,
+    "mobilenet-v3-large": _MOBILENET_V3_LARGE,
+}
+_CELLS = {"darts-v2": darts.DARTS_V2}
+_SMALLEST_MAP = 4
+_WIDTHS = ("c", "middle", "squeezed", "hidden")
+
+
+def references() -> tuple[str, ...]:
+    """Names that `reference` knows."""
+    return (*_TEXTS, *_CELLS)
+
+
+def reference(name: str, *, x: Shape | None = None, classes: int | None = None, width: float = 1.0) -> Architecture:
+    """Rebuild a published network, as published or adapted to another input.
+
+    Adapted to a smaller input, strides of 2 are dropped from the earliest block after the stem on, until the last map
+    has at least 4 pixels a side: MobileNetV2 at 28 px keeps the strides of its stem and of its last two strided blocks.
+
+    Args:
+        name: one of `references()`.
+        x: shape of the input; the published one (3x224x224; 3x32x32 for darts-v2) by default.
+        classes: number of classes; the published number by default.
+        width: multiplier of all channels, rounded to multiples of 8; a head never has less than its published
+            channels (MobileNetV2, sec. 6.1).
+
+    Raises:
+        UnknownNameError: no such network.
+        ConfigError: a width that is not positive, or given for darts-v2.
+    """
+    if name in _CELLS:
+        if width != 1.0:
+            raise ConfigError(f"{name} has no width multiplier")
+        return darts.network(_CELLS[name], x=x or Shape(3, 32, 32), classes=classes or 10)
+    if name not in _TEXTS:
+        raise UnknownNameError("reference network", name, references())
+    if not 0 < width < 100:
+        raise ConfigError(f"width must be a positive number, got {width}")
+    published = Architecture.parse("input 3x224x224\n" + _TEXTS[name].replace(";", "\n"))
+    ops = [_adapted(node.op, classes, width) for node in published.nodes]
+    return _fitted(x or published.x, ops)
+
+
+def _adapted(op: Op, classes: int | None, width: float) -> Op:
+    names = {f.name for f in fields(op)}
+    changes: dict[str, Any] = {}
+    if classes is not None and "classes" in names:
+        changes["classes"] = classes
+    for name in names.intersection(_WIDTHS):
+        published = getattr(op, name)
+        if published and width != 1.0:
+            floor = published if isinstance(op, Head | HeadV3) else 0
+            changes[name] = max(floor, round_width(published * width))
+    return replace(op, **changes)
+
+
+def _fitted(x: Shape, ops: list[Op]) -> Architecture:
+    """The chain of `ops` on `x`, with the earliest strides after the stem dropped where the maps get too small."""
+    for i in range(1, len(ops)):
+        architecture = chain(x, ops)
+        last = architecture.placements[-1].x
+        if min(last.h, last.w) >= _SMALLEST_MAP:
+            return architecture
+        if getattr(ops[i], "s", 1) > 1:
+            ops[i] = replace(ops[i], s=1)  # type: ignore[call-arg]
+    return chain(x, ops)

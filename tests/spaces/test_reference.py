@@ -1,0 +1,57 @@
+"""Published networks: parameter counts are exact, MACs are those of convolutions and linear layers."""
+
+from __future__ import annotations
+
+import pytest
+
+from mnas.errors import ConfigError, UnknownNameError
+from mnas.ir import Architecture, Shape
+from mnas.spaces.reference import reference, references
+
+PUBLISHED = {
+    "mnasnet-a1": (3_887_038, 311.6),
+    "mnasnet-b1": (4_383_312, 314.4),
+    "mobilenet-v2": (3_504_872, 300.8),
+    "mobilenet-v3-large": (5_483_032, 216.6),
+    "darts-v2": (3_349_342, 528.36),
+}
+
+
+@pytest.mark.parametrize("name", references())
+def test_published_costs(name: str) -> None:
+    params, mega_macs = PUBLISHED[name]
+    network = reference(name)
+    assert network.cost.params == params
+    assert network.cost.macs / 1e6 == pytest.approx(mega_macs, abs=0.06)
+    assert Architecture.parse(str(network)) == network
+
+
+@pytest.mark.parametrize(("width", "mega_macs"), [(1.4, 582.2), (0.75, 209.1), (0.5, 97.1), (0.35, 59.3)])
+def test_mobilenet_v2_widths(width: float, mega_macs: float) -> None:
+    assert reference("mobilenet-v2", width=width).cost.macs / 1e6 == pytest.approx(mega_macs, abs=0.06)
+
+
+@pytest.mark.parametrize(("width", "mega_params"), [(1.4, 6.1), (0.75, 2.9), (0.5, 2.1), (0.35, 1.7)])
+def test_mnasnet_a1_widths(width: float, mega_params: float) -> None:
+    """1.4 is listed with the head widened too; ours keeps the head at 1280 or more, as MobileNetV2 does."""
+    params = reference("mnasnet-a1", width=width).cost.params / 1e6
+    assert params == pytest.approx(mega_params, rel=0.13 if width > 1 else 0.04)
+
+
+@pytest.mark.parametrize("name", ["mnasnet-a1", "mobilenet-v2", "mobilenet-v3-large"])
+@pytest.mark.parametrize("side", [28, 32, 64, 224])
+def test_adapted_to_small_inputs(name: str, side: int) -> None:
+    network = reference(name, x=Shape(1, side, side), classes=10, width=0.5)
+    assert network.y == Shape(10, 1, 1)
+    last = network.placements[-1].x
+    assert 4 <= last.h <= 7
+    assert network.placements[0].y.h == side // 2  # the stem keeps its stride
+
+
+def test_bad_requests() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown reference network 'vgg'; known: darts-v2, mnasnet-a1"):
+        reference("vgg")
+    with pytest.raises(ConfigError, match="width"):
+        reference("mnasnet-a1", width=0)
+    with pytest.raises(ConfigError, match="no width multiplier"):
+        reference("darts-v2", width=0.5)
