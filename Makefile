@@ -1,0 +1,55 @@
+# Everything a user or CI runs. `make demo` and `make test` each work as the first command on a fresh machine.
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+DATA ?= fashion-mnist
+OUT ?= runs/demo
+
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+READY := $(VENV)/.ready
+FASHION_MNIST := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
+
+.PHONY: setup data demo test check lint bench clean
+
+setup: $(READY)
+
+# The CPU build of torch first, so that nothing after it can pull the CUDA build in.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mnas needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; name another: make setup PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet '$(TORCH)+cpu' || { \
+	  echo "No CPU build of torch on pip's indexes: taking the default one, which on Linux x86-64 is several GB."; \
+	  echo "To avoid that, set PIP_EXTRA_INDEX_URL to the index of CPU builds that PyTorch's installation page names."; \
+	  $(PIP) install --quiet '$(TORCH)'; }
+	$(PIP) install --quiet --editable '.[dev]'
+	@touch $(READY)
+
+# Fashion-MNIST where Debian's package can be installed; mnas itself says how to get it elsewhere.
+data:
+	@if [ ! -f $(FASHION_MNIST) ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  { apt-get install -y -qq dataset-fashion-mnist || { apt-get update -qq && apt-get install -y -qq dataset-fashion-mnist; }; } \
+	  >/dev/null 2>&1 || echo "The Debian package dataset-fashion-mnist could not be installed."; fi
+
+ifeq ($(DATA),fashion-mnist)
+demo: data
+endif
+demo: setup
+	$(VENV)/bin/mnas demo --data $(DATA) --out $(OUT)
+
+test: setup data lint
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+
+check: setup lint
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal -m 'not slow'
+
+lint: setup
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: setup
+	$(VENV)/bin/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
