@@ -52,6 +52,10 @@ class DataError(MnasError, ValueError):
     exit_code = 2
 
 
+class EvaluationError(MnasError, RuntimeError):
+    """Training that diverges, or workers that cannot run an evaluator."""
+
+
 class FormatError(MnasError, ValueError):
     """A file of ours that is truncated, edited or of another version."""
 

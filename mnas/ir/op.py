@@ -14,9 +14,10 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
-from mnas.errors import ParseError, UnknownNameError
+from mnas.errors import ParseError
 from mnas.ir.layers import Layer
 from mnas.ir.shape import Cost, Shape
+from mnas.registry import Registry
 
 Value = int | float | str
 O = TypeVar("O", bound="type[Op]")  # noqa: E741
@@ -95,6 +96,9 @@ class Op(ABC):
     def _hash(self) -> int:
         return hash(self._text)
 
+    def __getstate__(self) -> dict[str, Value]:
+        return {tag.name: getattr(self, tag.name) for tag in self.tags}  # the cached hash is another in each process
+
     def __str__(self) -> str:
         return self._text
 
@@ -104,7 +108,7 @@ def _out_shape(op: Op, x: Shape) -> Shape:
     return op.layers(x).out_shape(x)
 
 
-_OPS: dict[str, type[Op]] = {}
+_OPS: Registry[type[Op]] = Registry("op", ("mnas.ops",))
 
 
 def _text_hash(op: Op) -> int:
@@ -129,11 +133,10 @@ def register_op(name: str) -> Callable[[O], O]:
     def decorate(cls: O) -> O:
         if not re.fullmatch(r"[a-z][a-z0-9]*", name):
             raise ValueError(f"op name {name!r}: lower-case letters and digits only")
-        if name in _OPS:
-            raise ValueError(f"op {name!r} is already defined by {_OPS[name].__module__}")
-        cls.name, cls.tags = name, _tags(cls)
+        tags = _tags(cls)
+        _OPS.register(name)(cls)
+        cls.name, cls.tags = name, tags
         cls.__hash__ = _text_hash  # type: ignore[assignment]  # a dataclass's own leaves the class out
-        _OPS[name] = cls
         return cls
 
     return decorate
@@ -141,7 +144,7 @@ def register_op(name: str) -> Callable[[O], O]:
 
 def known_ops() -> dict[str, type[Op]]:
     """Name -> class of every registered op (a copy)."""
-    return dict(_OPS)
+    return {name: _OPS[name] for name in _OPS}
 
 
 @lru_cache(maxsize=65536)
@@ -153,8 +156,6 @@ def parse_op(text: str) -> Op:
         ParseError: a tag is unknown, repeated or missing, or a value is not of the field's type and range.
     """
     name, *parts = text.split("_")
-    if name not in _OPS:
-        raise UnknownNameError("op", name, list(_OPS))
     cls = _OPS[name]
     values: dict[str, Value] = {}
     for part in parts:

@@ -1,3 +1,11 @@
-"""(under construction)."""
+"""Runtimes that run model files on devices, and the raw samples they give back."""
 
 from __future__ import annotations
+
+from mnas.runtimes.runtime import COLUMNS as COLUMNS
+from mnas.runtimes.runtime import Measurement as Measurement
+from mnas.runtimes.runtime import Plan as Plan
+from mnas.runtimes.runtime import Runtime as Runtime
+from mnas.runtimes.runtime import runtimes as runtimes
+from mnas.runtimes.runtime import time_column as time_column
+from mnas.runtimes.samples import Conditions as Conditions

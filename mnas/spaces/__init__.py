@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mnas.spaces.space import Choice as Choice
-from mnas.spaces.space import Encoding as Encoding
-from mnas.spaces.space import SearchSpace as SearchSpace
-from mnas.spaces.space import arity as arity
-from mnas.spaces.space import mutate as mutate
-from mnas.spaces.space import sample as sample
-from mnas.spaces.space import sample_biased as sample_biased
-from mnas.spaces.space import size as size
-from mnas.spaces.space import space as space
-from mnas.spaces.space import spaces as spaces
-from mnas.spaces.space import values as values
+from mnas.spaces.protocol import Choice as Choice
+from mnas.spaces.protocol import Encoding as Encoding
+from mnas.spaces.protocol import SearchSpace as SearchSpace
+from mnas.spaces.protocol import arity as arity
+from mnas.spaces.protocol import mutate as mutate
+from mnas.spaces.protocol import sample as sample
+from mnas.spaces.protocol import sample_biased as sample_biased
+from mnas.spaces.protocol import size as size
+from mnas.spaces.protocol import space as space
+from mnas.spaces.protocol import spaces as spaces
+from mnas.spaces.protocol import values as values

@@ -17,7 +17,7 @@ from typing import get_args
 from mnas.errors import ConfigError
 from mnas.ir import Architecture, Op, Placement, Shape, chain
 from mnas.ops.mobile import ConvBlock, Head, MBConv, SepConv, Skip
-from mnas.spaces.space import Choice, Encoding, Option, SearchSpace, spaces, values
+from mnas.spaces.protocol import Choice, Encoding, Option, SearchSpace, spaces, values
 
 _KINDS = ("conv", "sepconv", "mbconv3", "mbconv6")
 _KERNELS = (3, 5)

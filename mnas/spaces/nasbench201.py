@@ -12,7 +12,7 @@ from functools import cached_property
 
 from mnas.ir import Architecture, Node, Op, Placement, Shape
 from mnas.ops.cell import Classifier, Identity, Nothing, PoolOp, ReduceBlock, ReluConvBn, Stem
-from mnas.spaces.space import Choice, Encoding, SearchSpace, spaces, values
+from mnas.spaces.protocol import Choice, Encoding, SearchSpace, spaces, values
 
 OPS = ("none", "skip", "conv1x1", "conv3x3", "avgpool3x3")
 """Edge ops in the order of the option index."""

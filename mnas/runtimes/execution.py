@@ -1,0 +1,147 @@
+"""Running the runner on a device: a private work folder there, and what to do when the process dies."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+
+from mnas.devices import Device, Transport, connect
+from mnas.errors import DeviceError, FormatError
+from mnas.runtimes.response import Response, parse
+
+RUNNER = Path(__file__).with_name("runner.py")
+_COMMAND_S = 60.0
+"""Seconds that a small command may take on a device."""
+
+
+def interpreter(device: Device) -> str:
+    """The Python that runs things on a device."""
+    return device.python or (sys.executable if device.local else "python3")
+
+
+def execute(device: Device, request: Mapping[str, str | int], files: Mapping[str, Path], timeout_s: float) -> Response:
+    """Have the runner time `files` by name; one that kills the process is left out of the next attempt.
+
+    Raises:
+        DeviceError: the device is missing, the time is up, or the runner failed as a whole or answered nonsense.
+    """
+    deadline = monotonic() + timeout_s
+    failed = {item: f"no such file: {path}" for item, path in files.items() if not path.is_file()}
+    transport = connect(device)
+    with _work_folder(transport, device) as folder, tempfile.TemporaryDirectory(prefix="mnas.") as here:
+        attempt = _Attempt(device, transport, folder, Path(here))
+        transport.push(RUNNER, f"{folder}/runner.py")
+        places = {item: attempt.place(path, i) for i, (item, path) in enumerate(files.items()) if item not in failed}
+        while True:
+            answer = attempt.run(request, places, deadline - monotonic())
+            if isinstance(answer, Response):
+                return replace(answer, failed=failed | answer.failed)
+            failed |= {answer.item: answer.reason}
+            del places[answer.item]
+
+
+@dataclass(frozen=True)
+class _Crash:
+    """The model that killed the runner."""
+
+    item: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """Runs of the runner in one work folder.
+
+    Attributes:
+        device: where.
+        transport: the way there.
+        folder: the work folder on the device.
+        here: a temporary folder on this side.
+    """
+
+    device: Device
+    transport: Transport
+    folder: str
+    here: Path
+
+    def place(self, path: Path, index: int) -> str:
+        """Make a model file readable on the device and say where; ours stay where they are."""
+        if self.device.local:
+            return str(path.resolve())
+        remote = f"{self.folder}/{index}{path.suffix}"
+        self.transport.push(path, remote)
+        return remote
+
+    def run(self, request: Mapping[str, str | int], places: Mapping[str, str], timeout_s: float) -> Response | _Crash:
+        """Run the runner once.
+
+        Raises:
+            DeviceError: it failed and no model is to blame.
+        """
+        items = list(places)
+        (self.here / "request.json").write_text(json.dumps({**request, "models": list(places.values())}))
+        self.transport.push(self.here / "request.json", f"{self.folder}/request.json")
+        files = [f"{self.folder}/{name}" for name in ("runner.py", "request.json", "response.json")]
+        bind = ["taskset", self.device.taskset] if self.device.taskset else []
+        argv = [*bind, interpreter(self.device), *files]
+        try:
+            code, _, err = self.transport.run(argv, max(timeout_s, 0.0))
+        except DeviceError as error:
+            busy = self._busy(items)
+            raise DeviceError(f"{error}, busy with {busy}" if busy else str(error)) from error
+        if code == 0:
+            return self._answer(items, int(request["reps"]))
+        return self._crash(code, err, items)
+
+    def _answer(self, items: Sequence[str], reps: int) -> Response:
+        try:
+            return parse(self._pull("response.json").decode(), items, reps)
+        except (FormatError, UnicodeDecodeError) as error:
+            raise DeviceError(f"device {self.device.name!r}: {error}") from error
+
+    def _crash(self, code: int, err: str, items: Sequence[str]) -> _Crash:
+        """Find who is to blame for a runner that ended with `code`."""
+        number = -code if code < 0 else code - 128  # a shell adds 128
+        busy = self._busy(items)
+        if number == signal.SIGKILL:
+            raise DeviceError(
+                f"device {self.device.name!r} killed the runner with {len(items)} models, busy with {busy}; "
+                "if memory ran out, measure fewer models at a time"
+            )
+        if number <= 0 or busy is None:
+            last = err.strip().splitlines()[-1:]
+            raise DeviceError(f"device {self.device.name!r}: the runner ended with code {code}: {''.join(last)}")
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        return _Crash(busy, f"the runtime died of {name}")
+
+    def _busy(self, items: Sequence[str]) -> str | None:
+        """The model that the runner noted last, if it noted one."""
+        try:
+            return items[int(self._pull("response.json.progress"))]
+        except (DeviceError, ValueError, IndexError):
+            return None
+
+    def _pull(self, name: str) -> bytes:
+        self.transport.pull(f"{self.folder}/{name}", self.here / name)
+        return (self.here / name).read_bytes()
+
+
+@contextmanager
+def _work_folder(transport: Transport, device: Device) -> Iterator[str]:
+    """A private folder on the device that goes away afterwards."""
+    code, out, err = transport.run(["mktemp", "-d", "-t", "mnas.XXXXXXXX"], _COMMAND_S)
+    if code != 0:
+        raise DeviceError(f"device {device.name!r} cannot make a temporary folder: {err.strip()}")
+    folder = out.strip()
+    try:
+        yield folder
+    finally:
+        with suppress(DeviceError):
+            transport.run(["rm", "-rf", "--", folder], _COMMAND_S)

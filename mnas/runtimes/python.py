@@ -1,0 +1,73 @@
+"""Runtimes that are a Python wheel on the device: `runner.py` drives them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnas.devices import Device, connect
+from mnas.errors import DeviceError
+from mnas.lower import Format
+from mnas.runtimes.execution import execute, interpreter
+from mnas.runtimes.runtime import Measurement, Plan
+from mnas.runtimes.samples import Conditions, join_options
+
+_VERSION = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
+
+
+@dataclass(frozen=True)
+class PythonRuntime:
+    """A runtime that has a loader in `runner.py`.
+
+    Attributes:
+        name: of the loader.
+        format: of the model files.
+        suffix: of their names.
+        wheel: the distribution to install on the device.
+        options: what the loader tells the runtime, for the record.
+    """
+
+    name: str
+    format: Format
+    suffix: str
+    wheel: str
+    options: Mapping[str, str | int]
+
+    def conditions(self, device: Device, plan: Plan, dtype: str = "float32") -> Conditions:
+        code, out, err = connect(device).run([interpreter(device), "-c", _VERSION, self.wheel], plan.timeout_s)
+        if code != 0:
+            raise self._missing(device, "".join(err.strip().splitlines()[-1:]))
+        return self._conditions(device, plan, dtype, out.strip())
+
+    def measure(self, device: Device, models: Mapping[str, Path], plan: Plan) -> Measurement:
+        request: dict[str, str | int] = {
+            "runtime": self.name,
+            "wheel": self.wheel,
+            "passes": plan.passes,
+            "reps": plan.reps,
+            "warmups": plan.warmups,
+            "seed": plan.seed,
+            "num_threads": plan.num_threads,
+            "evict_kib": plan.evict_kib,
+        }
+        response = execute(device, request, models, plan.timeout_s)
+        if response.missing:
+            raise self._missing(device, response.missing)
+        conditions = self._conditions(device, plan, "float32", response.runtime_version)
+        return Measurement(response.samples, response.failed, conditions, response.checksums)
+
+    def _conditions(self, device: Device, plan: Plan, dtype: str, version: str) -> Conditions:
+        return Conditions(
+            device=device.name,
+            runtime=self.name,
+            runtime_version=version,
+            options=join_options({**self.options, "evict_kib": plan.evict_kib}),
+            dtype=dtype,
+            num_threads=plan.num_threads,
+            affinity=device.taskset,
+        )
+
+    def _missing(self, device: Device, why: str) -> DeviceError:
+        install = f"{interpreter(device)} -m pip install {self.wheel}"
+        return DeviceError(f"device {device.name!r} cannot run {self.name} ({why}); install it there with: {install}")

@@ -1,0 +1,73 @@
+"""What the runner answers, checked and read as samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mnas.errors import FormatError
+from mnas.runtimes import runner
+from mnas.runtimes.runtime import COLUMNS
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer of the runner, with models by name.
+
+    Attributes:
+        samples: as in `Measurement`, of the models that did not fail.
+        failed: why a model gave no samples.
+        checksums: of the outputs of each model that ran.
+        runtime_version: of the wheel; empty if it is missing.
+        missing: what could not be imported; empty if nothing.
+    """
+
+    samples: pd.DataFrame
+    failed: dict[str, str]
+    checksums: dict[str, float]
+    runtime_version: str = ""
+    missing: str = ""
+
+
+def parse(text: str, items: Sequence[str], reps: int) -> Response:
+    """Read an answer to a request for `items` with `reps` timed runs per visit.
+
+    Raises:
+        FormatError: the text is cut short, no JSON, of another schema, or lacks numbers.
+    """
+    try:
+        data = json.loads(text)
+        if data["schema"] != runner.SCHEMA:
+            raise FormatError(f"schema {data['schema']!r} instead of {runner.SCHEMA}")
+        if "missing" in data:
+            return Response(_samples([], items, reps), {}, {}, missing=str(data["missing"]))
+        failed = {items[int(index)]: str(reason) for index, reason in data["failed"].items()}
+        checksums = {items[int(index)]: float(total) for index, total in data["checksums"].items()}
+        samples = _samples(data["visits"], items, reps)
+        version = str(data["runtime_version"])
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        raise FormatError(f"not an answer of the runner ({type(error).__name__}: {error}): {text[:80]!r}") from error
+    samples = samples[~samples["item"].isin(list(failed))].reset_index(drop=True)
+    return Response(samples, failed, checksums, runtime_version=version)
+
+
+def _samples(visits: Sequence[Any], items: Sequence[str], reps: int) -> pd.DataFrame:
+    """Lay out visits as one row per timed run."""
+    n = len(visits)
+    models = np.array([visit[0] for visit in visits], np.int64)
+    times = np.array([visit[2:] for visit in visits], np.int64).reshape(n, 3, reps)
+    columns = {
+        "item": np.array(items, object)[models].repeat(reps),
+        "visit": np.arange(n).repeat(reps),
+        "round": np.array([visit[1] for visit in visits], np.int64).repeat(reps),
+        "rep": np.tile(np.arange(reps), n),
+        "wall_ns": times[:, 0].ravel(),
+        "cpu_ns": times[:, 1].ravel(),
+        "preempted": times[:, 2].ravel(),
+    }
+    return pd.DataFrame(columns).astype(COLUMNS)

@@ -1,0 +1,122 @@
+"""Runtimes: run model files on a device and give back raw samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import pandas as pd
+
+from mnas.devices import Device
+from mnas.errors import ConfigError
+from mnas.lower import Format
+from mnas.registry import Registry
+from mnas.runtimes.samples import Conditions
+
+COLUMNS = {
+    "item": "str",
+    "visit": "int64",
+    "round": "int64",
+    "rep": "int64",
+    "wall_ns": "int64",
+    "cpu_ns": "int64",
+    "preempted": "bool",
+}
+"""Columns of `Measurement.samples` and their types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How often and in what state models are timed.
+
+    Attributes:
+        passes: rounds over all models, each in a new random order.
+        reps: timed runs at each visit of a model.
+        warmups: untimed runs at each visit.
+        seed: of the orders and of the input values.
+        num_threads: threads of the runtime.
+        evict_kib: KiB of other memory read before every timed run, so that weights are cold in the L2 cache; 0: hot.
+        timeout_s: seconds after which the measurement is given up.
+
+    Raises:
+        ConfigError: a number out of range.
+    """
+
+    passes: int = 3
+    reps: int = 5
+    warmups: int = 1
+    seed: int = 0
+    num_threads: int = 1
+    evict_kib: int = 3072
+    timeout_s: float = 600
+
+    def __post_init__(self) -> None:
+        least = {"passes": 1, "reps": 1, "warmups": 0, "seed": 0, "num_threads": 1, "evict_kib": 0}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ConfigError(f"{name} must be at least {bound}, got {getattr(self, name)}")
+        if not self.timeout_s > 0:
+            raise ConfigError(f"timeout_s must be positive, got {self.timeout_s}")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Raw samples of one measurement run.
+
+    Attributes:
+        samples: one row per timed run with `COLUMNS`: the model's name; the visit (0, 1, ... in order of time); the
+            round and the repetition within the visit; nanoseconds of wall time and of the calling thread's CPU time
+            (less the cost of reading its clock); whether the system took the core away meanwhile.
+        failed: why a model gave no samples, by name.
+        conditions: what the samples hold under.
+        checksums: sum of the absolute outputs of each model on its seeded input, by name.
+    """
+
+    samples: pd.DataFrame
+    failed: dict[str, str]
+    conditions: Conditions
+    checksums: dict[str, float] = field(default_factory=dict)
+
+
+class Runtime(Protocol):
+    """Something that runs files of one format."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def format(self) -> Format: ...
+
+    @property
+    def suffix(self) -> str:
+        """How file names of the format end, with the dot."""
+        ...
+
+    def conditions(self, device: Device, plan: Plan, dtype: str = "float32") -> Conditions:
+        """Say what a measurement on `device` by `plan` would hold under; asks the device for the runtime's version.
+
+        Raises:
+            DeviceError: the device is missing or lacks the runtime.
+        """
+        ...
+
+    def measure(self, device: Device, models: Mapping[str, Path], plan: Plan) -> Measurement:
+        """Time `models` (files by name) interleaved in one process of the device.
+
+        A model that cannot be loaded or run, even one that crashes the process, is named in `failed` while the
+        others are measured. The files do not say their dtype: conditions come back with "float32".
+
+        Raises:
+            DeviceError: the device is missing or lacks the runtime, took too long or answered nonsense.
+        """
+        ...
+
+
+runtimes: Registry[Runtime] = Registry("runtime", ("mnas.runtimes.litert", "mnas.runtimes.onnxruntime"))
+
+
+def time_column(device: Device, num_threads: int = 1) -> Literal["cpu_ns", "wall_ns"]:
+    """Which column of the samples to trust: CPU time of one thread here, where others disturb wall time; else wall."""
+    return "cpu_ns" if device.local and num_threads == 1 else "wall_ns"

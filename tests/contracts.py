@@ -1,0 +1,77 @@
+"""What every plug-in of a role must do; a plug-in's tests call the function of its role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnas.devices import Device
+from mnas.errors import ConfigError
+from mnas.runtimes import COLUMNS, Measurement, Plan, Runtime
+from mnas.searchers.searcher import Searcher
+from mnas.spaces import SearchSpace, space, values
+
+
+def check_runtime(runtime: Runtime, device: Device, models: Mapping[str, Path], broken: Path) -> Measurement:
+    """Measure at least five good `models` and a `broken` file by all rules of `Runtime`; give the samples back."""
+    plan = Plan(passes=3, reps=2, seed=3, evict_kib=64)
+    got = runtime.measure(device, {**models, "broken": broken}, plan)
+    samples = got.samples
+    assert samples.dtypes.astype(str).to_dict() == COLUMNS
+    assert list(got.failed) == ["broken"]
+    assert got.failed["broken"]
+    assert got.conditions == runtime.conditions(device, plan)
+    assert got.conditions.runtime == runtime.name
+    assert got.conditions.runtime_version
+    assert samples["visit"].is_monotonic_increasing
+    assert (samples[["wall_ns", "cpu_ns"]] >= 0).all(axis=None)
+    assert (samples["wall_ns"] > 0).all()
+    counts = samples.groupby(["item", "round"]).agg({"visit": "nunique", "rep": list})
+    assert sorted(counts.index) == sorted((name, i) for name in models for i in range(plan.passes))
+    assert (counts["visit"] == 1).all()
+    assert all(reps == [0, 1] for reps in counts["rep"])
+    orders = {tuple(round_["item"].drop_duplicates()) for _, round_ in samples.groupby("round")}
+    assert len(orders) > 1
+    again = runtime.measure(device, {**models, "broken": broken}, plan)
+    assert list(again.samples["item"]) == list(samples["item"])
+    assert again.checksums == got.checksums
+    return got
+
+
+def check_searcher(factory: Callable[[SearchSpace, int], Searcher]) -> None:
+    """Check all rules of `Searcher` on what `factory` makes of a space and a seed."""
+    small = space("mnasnet-small")
+    rng = np.random.default_rng(0)
+    searcher, other = factory(small, 7), factory(small, 7)
+    for n in (3, 1, 8, 1, 40, 5, 2):
+        asked = searcher.ask(n)
+        assert len(asked) == n
+        assert all(type(encoding) is tuple and all(type(index) is int for index in encoding) for encoding in asked)
+        assert all(values(small, encoding) for encoding in asked)
+        assert searcher.ask(n) == asked
+        other.ask(n + 1)
+        assert other.ask(n) == asked
+        rewards = rng.uniform(size=n).tolist()
+        _check_refusals(searcher, asked)
+        assert searcher.ask(n) == asked
+        searcher.tell(asked, rewards)
+        other.tell(asked, rewards)
+    assert searcher.ask(20) == other.ask(20)
+    assert searcher.ask(20) != asked
+    assert factory(small, 8).ask(20) != factory(small, 7).ask(20)
+    with pytest.raises(ConfigError):
+        searcher.ask(0)
+
+
+def _check_refusals(searcher: Searcher, asked: list[tuple[int, ...]]) -> None:
+    n = len(asked)
+    for bad in (float("nan"), float("inf"), float("-inf")):
+        with pytest.raises(ConfigError, match="finite"):
+            searcher.tell(asked, [0.5] * (n - 1) + [bad])
+    with pytest.raises(ConfigError):
+        searcher.tell(asked, [0.5] * (n + 1))
+    with pytest.raises(ConfigError):
+        searcher.tell([(*asked[0], 0)], [0.5])
