@@ -1,0 +1,190 @@
+"""From names to a running search: `mnas.search`, and what the command line calls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from mnas.errors import ConfigError
+from mnas.evaluate import Evaluator, LocalExecutor, Progress, dataset, evaluators
+from mnas.ir import Architecture
+from mnas.latency import LatencyTable, load_table
+from mnas.searchers.config import SearchConfig, make_config
+from mnas.searchers.options import check_options, parameters
+from mnas.searchers.run import Run, search_into
+from mnas.searchers.searcher import HasEntropy, Searcher, make_searcher
+from mnas.searchers.trial import Trial
+from mnas.spaces import SearchSpace
+from mnas.spaces import space as make_space
+
+
+def search(
+    space: SearchSpace | str,
+    *,
+    data: str | Path,
+    table: LatencyTable | str | Path,
+    target_ms: float,
+    run: str | Path,
+    trials: int = 100,
+    seed: int = 0,
+    reward: str = "asymmetric",
+    alpha: float | None = None,
+    beta: float | None = None,
+    searcher: str = "evolution",
+    searcher_options: Mapping[str, int | float | bool | str] | None = None,
+    evaluator: str = "proxy",
+    evaluator_options: Mapping[str, int | float | bool | str] | None = None,
+    batch: int = 8,
+    workers: int = 2,
+    train_infeasible: bool = False,
+    data_folder: str | Path | None = None,
+    torch_device: str = "cpu",
+    progress: Progress | None = None,
+) -> Run:
+    """Search for the best network within a latency target; a run that exists is continued.
+
+    Args:
+        space: a search space or its name; by name, classes and image are those of the data.
+        data: name or path of a data set (see `mnas.dataset`).
+        table: a latency table, its path or its name.
+        target_ms: feasible is what the table predicts to be within this, upper bound included.
+        run: folder of the run; made if absent.
+        trials: number of networks to evaluate; repeats and infeasible networks are free.
+        seed: of the searcher and the evaluations.
+        reward: "asymmetric", "absolute", "soft" or "hard" (see `make_reward`).
+        alpha: exponent within the target, in place of the reward's own.
+        beta: exponent or slope beyond the target, in place of the reward's own.
+        searcher: "random", "evolution" or "reinforce" (see `make_searcher`).
+        searcher_options: its options.
+        evaluator: "proxy" (a short training).
+        evaluator_options: its options, such as {"images": 10000, "epochs": 6}.
+        batch: encodings asked at once.
+        workers: processes that evaluate; they change the time, not the trials.
+        train_infeasible: train networks over the target too, as the papers do.
+        data_folder: where the files of a named data set are, if not in their usual place.
+        torch_device: where to train.
+        progress: called with the evaluations done, their number in all, and a line on the last trial.
+
+    Raises:
+        ConfigError: a setting that is wrong, or not that of the run in the folder.
+        CheckError: no network of the space is within the target.
+        DataError, UnknownNameError, MissingLatencyError, FormatError: what is named is missing or damaged.
+    """
+    config = make_config(
+        {
+            "space": space if isinstance(space, str) else space.name,
+            "classes": None if isinstance(space, str) else space.classes,
+            "image_size": None if isinstance(space, str) else space.x.h,
+            "channels": None if isinstance(space, str) else space.x.c,
+            "data": str(data),
+            "data_folder": None if data_folder is None else str(data_folder),
+            "table": (table.path or table.name) if isinstance(table, LatencyTable) else str(table),
+            "target_ms": target_ms,
+            "reward": reward,
+            "alpha": alpha,
+            "beta": beta,
+            "searcher": searcher,
+            "searcher_options": dict(searcher_options or {}),
+            "evaluator": evaluator,
+            "evaluator_options": dict(evaluator_options or {}),
+            "trials": trials,
+            "batch": batch,
+            "workers": workers,
+            "seed": seed,
+            "train_infeasible": train_infeasible,
+            "torch_device": torch_device,
+        }
+    )
+    given_space = None if isinstance(space, str) else space
+    given_table = table if isinstance(table, LatencyTable) else None
+    return _search(config, Path(run), given_space, given_table, progress)
+
+
+def search_run(config: SearchConfig, run: str | Path, *, progress: Progress | None = None) -> Run:
+    """Search by a configuration; everything is looked up by name (see `search`).
+
+    Args:
+        config: the settings.
+        run: folder of the run; made if absent, continued if it holds a search of the same settings.
+        progress: called with the evaluations done, their number in all, and a line on the last trial.
+    """
+    return _search(config, Path(run), None, None, progress)
+
+
+def make_evaluator(config: SearchConfig) -> Evaluator:
+    """Make the evaluator of a search; it is given of data, folder and torch_device what it takes.
+
+    Raises:
+        UnknownNameError: no such evaluator.
+        ConfigError: an unknown or ill-typed option (the known ones are listed).
+    """
+    factory = evaluators[config.evaluator]
+    shared = {"data": config.data, "folder": config.data_folder, "torch_device": config.torch_device}
+    given = {name: value for name, value in shared.items() if name in parameters(factory)}
+    options = check_options(f"evaluator {config.evaluator!r}", factory, config.evaluator_options, reserved=shared)
+    return factory(**given, **options)
+
+
+def _search(
+    config: SearchConfig,
+    folder: Path,
+    space: SearchSpace | None,
+    table: LatencyTable | None,
+    progress: Progress | None,
+) -> Run:
+    config = _completed(config)
+    space = space or make_space(
+        config.space, classes=config.classes, image_size=config.image_size, channels=config.channels
+    )
+    searcher = make_searcher(config.searcher, space, config.seed, config.searcher_options)
+    with LocalExecutor(make_evaluator(config), config.workers) as executor:
+        return search_into(
+            folder,
+            config,
+            space=space,
+            searcher=searcher,
+            executor=executor,
+            latency_model=table or load_table(config.table),
+            progress=_Notes(config.trials, searcher, progress) if progress else None,
+        )
+
+
+def _completed(config: SearchConfig) -> SearchConfig:
+    """Fill in what the data decides.
+
+    Raises:
+        ConfigError: another number of classes than the data's, or images that are not square and no size given.
+    """
+    data = dataset(config.data, folder=config.data_folder)
+    if config.classes not in (None, len(data.classes)):
+        raise ConfigError(f"classes is {config.classes}, but data set {data.name} has {len(data.classes)}")
+    c, h, w = data.shape
+    if config.image_size is None and h != w:
+        raise ConfigError(f"the images of {data.name} are {h}x{w}, not square: give image_size to resize them")
+    known = {"classes": len(data.classes), "image_size": h, "channels": c}
+    missing = {key: value for key, value in known.items() if getattr(config, key) is None}
+    return config.model_copy(update=missing)
+
+
+class _Notes:
+    """Turns trials into progress."""
+
+    def __init__(self, total: int, searcher: Searcher, progress: Progress) -> None:
+        self._total, self._searcher, self._progress = total, searcher, progress
+        self._evaluated: set[Architecture] = set()
+        self._skipped = 0
+        self._best = -math.inf
+
+    def __call__(self, trial: Trial) -> None:
+        if trial.status == "infeasible":
+            self._skipped += 1
+        else:
+            self._evaluated.add(trial.architecture)
+        if trial.accuracy is not None:
+            self._best = max(self._best, trial.reward)
+        accuracy = trial.status if trial.accuracy is None else f"acc {trial.accuracy:.3f}"
+        note = f"reward {trial.reward:.3f} (best {self._best:.3f})  {accuracy}  {trial.latency.ms:.3g} ms"
+        if isinstance(self._searcher, HasEntropy):
+            note += f"  entropy {self._searcher.entropy:.2f}"
+        self._progress(len(self._evaluated), self._total, f"{note}  skipped by table {self._skipped}")

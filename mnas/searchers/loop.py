@@ -1,0 +1,221 @@
+"""The search: ask a batch, price it, train what is feasible and new, tell the rewards.
+
+Everything that decides is a function of the settings and of the trials so far, so a search that was cut off anywhere
+continues from its journal to the trials it would have had.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from mnas.errors import ConfigError, FormatError
+from mnas.evaluate import Executor, Outcome
+from mnas.ir import Architecture
+from mnas.latency import Estimate, LatencyModel
+from mnas.searchers.feasibility import check_feasible
+from mnas.searchers.journal import Journal
+from mnas.searchers.reward import Reward, check_target
+from mnas.searchers.searcher import Searcher
+from mnas.searchers.trial import Status, Trial
+from mnas.spaces import Encoding, SearchSpace
+
+PATIENCE = 200
+"""Batches in a row without a network to train after which a search gives up."""
+
+
+class SearchResult(NamedTuple):
+    """What a search leaves.
+
+    Attributes:
+        trials: all of them, in the order asked.
+        exhausted: it gave up before its number of evaluations, because the searcher proposed nothing new within
+            the target for `PATIENCE` batches.
+    """
+
+    trials: tuple[Trial, ...]
+    exhausted: bool
+
+
+def search(
+    space: SearchSpace,
+    searcher: Searcher,
+    executor: Executor,
+    latency_model: LatencyModel,
+    reward: Reward,
+    *,
+    target_ms: float,
+    trials: int,
+    batch: int = 8,
+    seed: int = 0,
+    train_infeasible: bool = False,
+    journal: Journal | None = None,
+    progress: Callable[[Trial], None] | None = None,
+) -> SearchResult:
+    """Search until `trials` networks were evaluated.
+
+    A network whose upper latency bound exceeds the target is not trained: its reward is that of the baseline accuracy
+    (mean of the accuracies trained so far; chance level before the first) at its latency. So is the reward of
+    an evaluation that failed. A network evaluated before is not evaluated again.
+
+    Args:
+        space: where to search.
+        searcher: a new one; what the journal holds is told to it again.
+        executor: evaluates networks.
+        latency_model: prices networks.
+        reward: of accuracy and latency.
+        target_ms: the latency target.
+        trials: number of evaluations, failed ones included; repeats and infeasible networks are free.
+        batch: encodings asked at once. Another size is another search.
+        seed: of the evaluations.
+        train_infeasible: train networks over the target too, as the papers do.
+        journal: where trials are kept, and from where the search continues; a longer search continues a shorter one.
+        progress: called with every trial in order, also with those of the journal.
+
+    Raises:
+        CheckError: no network within the target was found (see `check_feasible`).
+        ConfigError: a setting out of range, or the journal's latencies are not those of this latency model.
+        FormatError: the journal is of another search.
+        MissingLatencyError: the latency model lacks rows.
+    """
+    check_target(target_ms)
+    if trials < 1 or batch < 1:
+        raise ConfigError(f"trials and batch must be at least 1, got {trials} and {batch}")
+    check_feasible(space, latency_model, target_ms, seed)
+    past = journal.trials if journal else ()
+    limit_ms = math.inf if train_infeasible else target_ms
+    state = _State(1 / space.classes, reward, limit_ms)
+    idle = 0
+    while state.evaluations < trials and idle < PATIENCE:
+        asked = [_price(space, latency_model, encoding, seed) for encoding in searcher.ask(batch)]
+        start, before = len(state.trials), state.evaluations
+        asked = state.affordable(asked, trials)
+        replayed = past[start : start + len(asked)]
+        for candidate, trial in zip(asked, replayed, strict=False):
+            _check_replay(candidate, trial)
+            state.keep(trial)
+            if progress:
+                progress(trial)
+        for trial in state.evaluate(asked[len(replayed) :], executor):
+            if journal:
+                journal.append(trial)
+            if progress:
+                progress(trial)
+        told = state.trials[start:]
+        searcher.tell([trial.encoding for trial in told], [trial.reward for trial in told])
+        idle = idle + 1 if state.evaluations == before else 0
+    return SearchResult(tuple(state.trials), state.evaluations < trials)
+
+
+def evaluation_seed(seed: int, architecture: str) -> int:
+    """The seed of one evaluation, 0..2**32 - 1: of the search's seed and the network, whenever it is evaluated."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\n{architecture}".encode()).digest()[:4], "big")
+
+
+class _Candidate(NamedTuple):
+    """An encoding that was asked, and what is known of it before it is trained."""
+
+    encoding: Encoding
+    architecture: Architecture
+    key: str
+    latency: Estimate
+    seed: int
+
+
+def _price(space: SearchSpace, latency_model: LatencyModel, encoding: Encoding, seed: int) -> _Candidate:
+    architecture = space.decode(encoding).canonical()
+    key = str(architecture)
+    return _Candidate(encoding, architecture, key, latency_model.predict(architecture), evaluation_seed(seed, key))
+
+
+def _check_replay(candidate: _Candidate, trial: Trial) -> None:
+    """Check that a trial of the journal is what this search would have tried in its place."""
+    if (candidate.encoding, candidate.architecture, candidate.seed) != (trial.encoding, trial.architecture, trial.seed):
+        raise FormatError(
+            f"trial {trial.index} of the journal is {trial.encoding} with seed {trial.seed}, but this search asks "
+            f"{candidate.encoding} with seed {candidate.seed}: settings or version differ; start a new run"
+        )
+    if not all(math.isclose(*pair, rel_tol=1e-6) for pair in zip(candidate.latency, trial.latency, strict=True)):
+        raise ConfigError(
+            f"trial {trial.index} of the journal was priced {trial.latency.ms:.4g} ms, the latency model now says "
+            f"{candidate.latency.ms:.4g} ms: the table has changed; start a new run"
+        )
+
+
+class _State:
+    """The trials so far, and what follows from them."""
+
+    def __init__(self, chance: float, reward: Reward, limit_ms: float) -> None:
+        self.trials: list[Trial] = []
+        self._evaluated: dict[str, Trial] = {}
+        self._chance, self._reward, self._limit_ms = chance, reward, limit_ms
+        self._accuracies = 0.0
+        self._trained = 0
+
+    @property
+    def evaluations(self) -> int:
+        return len(self._evaluated)
+
+    def keep(self, trial: Trial) -> None:
+        self.trials.append(trial)
+        if trial.status in ("trained", "failed"):
+            self._evaluated.setdefault(str(trial.architecture), trial)
+        if trial.status == "trained" and trial.accuracy is not None:
+            self._accuracies += trial.accuracy
+            self._trained += 1
+
+    def affordable(self, asked: list[_Candidate], limit: int) -> list[_Candidate]:
+        """The first of `asked`, up to the one that would exceed `limit` evaluations."""
+        new: set[str] = set()
+        for i, candidate in enumerate(asked):
+            if self._is_new(candidate):
+                new.add(candidate.key)
+            if len(new) + self.evaluations > limit:
+                return asked[:i]
+        return asked
+
+    def evaluate(self, asked: Sequence[_Candidate], executor: Executor) -> Iterator[Trial]:
+        """Train what is feasible and new; yield and keep the trials in the order asked."""
+        jobs = {c.key: (c.architecture, c.seed) for c in asked if self._is_new(c)}
+        outcomes = iter(executor.map(list(jobs.values()))) if jobs else iter(())
+        for candidate in asked:
+            trial = self._trained_now(candidate, next(outcomes)) if self._is_new(candidate) else self._free(candidate)
+            self.keep(trial)
+            yield trial
+
+    def _is_new(self, candidate: _Candidate) -> bool:
+        return self._feasible(candidate) and candidate.key not in self._evaluated
+
+    def _feasible(self, candidate: _Candidate) -> bool:
+        return candidate.latency.high_ms <= self._limit_ms
+
+    def _trained_now(self, candidate: _Candidate, outcome: Outcome) -> Trial:
+        accuracy, error = outcome.accuracy, outcome.error
+        if accuracy is None or not 0 <= accuracy <= 1:
+            error = error or f"the evaluator gave {accuracy}, not an accuracy in 0..1"
+            return self._trial(candidate, "failed", None, outcome.seconds, error)
+        return self._trial(candidate, "trained", accuracy, outcome.seconds)
+
+    def _free(self, candidate: _Candidate) -> Trial:
+        if not self._feasible(candidate):
+            return self._trial(candidate, "infeasible", None)
+        before = self._evaluated[candidate.key]
+        status: Status = "failed" if before.accuracy is None else "cached"
+        return self._trial(candidate, status, before.accuracy, error=before.error)
+
+    def _trial(
+        self,
+        candidate: _Candidate,
+        status: Status,
+        accuracy: float | None,
+        seconds: float = 0.0,
+        error: str | None = None,
+    ) -> Trial:
+        baseline = self._accuracies / self._trained if self._trained else self._chance
+        told = self._reward(baseline if accuracy is None else accuracy, candidate.latency.ms)
+        return Trial(
+            len(self.trials), candidate.encoding, candidate.architecture, accuracy, candidate.latency, told,
+            candidate.seed, status, seconds, error,
+        )  # fmt: skip

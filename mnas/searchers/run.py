@@ -1,0 +1,199 @@
+"""A run on disk: a folder with `config.toml`, `env.json` and `trials.jsonl`."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import get_args
+
+from mnas.errors import CheckError, ConfigError, FormatError
+from mnas.evaluate import Executor
+from mnas.files import write_text
+from mnas.latency import LatencyModel
+from mnas.searchers.config import SearchConfig, differing_keys, load_config
+from mnas.searchers.journal import Journal, read_trials
+from mnas.searchers.loop import PATIENCE, search
+from mnas.searchers.pareto import front
+from mnas.searchers.reward import make_reward
+from mnas.searchers.searcher import Searcher
+from mnas.searchers.trial import Status, Trial
+from mnas.spaces import SearchSpace
+from mnas.spaces import space as make_space
+
+_CONFIG, _ENVIRONMENT, _TRIALS = "config.toml", "env.json", "trials.jsonl"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a search found, as far as it got.
+
+    Attributes:
+        folder: where it is.
+        config: its settings, with what the data decided filled in.
+        trials: all trials, in the order asked.
+    """
+
+    folder: Path
+    config: SearchConfig
+    trials: tuple[Trial, ...]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """Read a run; it may be under way.
+
+        Raises:
+            ConfigError: the folder is not a run.
+            FormatError: its journal is damaged.
+        """
+        folder = Path(folder)
+        if not (folder / _CONFIG).is_file() or not (folder / _TRIALS).is_file():
+            raise ConfigError(f"{folder} is not a run: it lacks {_CONFIG} or {_TRIALS}; mnas search --run makes one")
+        return cls(folder, load_config(folder / _CONFIG), read_trials(folder / _TRIALS))
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space, made by its registered name."""
+        config = self.config
+        return make_space(config.space, classes=config.classes, image_size=config.image_size, channels=config.channels)
+
+    @property
+    def evaluations(self) -> int:
+        """Number of networks that were evaluated, failed ones included."""
+        return len({trial.architecture for trial in self.trials if trial.status != "infeasible"})
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the search gave up because its searcher proposed nothing new within the target."""
+        idle, seen = 0, set()
+        for trial in self.trials:
+            new = trial.status != "infeasible" and trial.architecture not in seen
+            seen.add(trial.architecture)
+            idle = 0 if new else idle + 1
+        return self.evaluations < self.config.trials and idle >= PATIENCE * self.config.batch
+
+    @property
+    def feasible(self) -> tuple[Trial, ...]:
+        """The trials with an accuracy whose upper latency bound is within the target."""
+        target_ms = self.config.target_ms
+        return tuple(t for t in self.trials if t.accuracy is not None and t.latency.high_ms <= target_ms)
+
+    def best(self) -> Trial:
+        """The feasible trial of the highest reward; of equal ones the first.
+
+        Raises:
+            CheckError: there is none (yet).
+        """
+        feasible = self.feasible
+        if not feasible:
+            errors = [trial.error for trial in self.trials if trial.error]
+            reason = f"; the first failure: {errors[0]}" if errors else ""
+            raise CheckError(
+                f"{self.folder} has no trained network within {self.config.target_ms:g} ms "
+                f"among {len(self.trials)} trials{reason}"
+            )
+        return max(feasible, key=lambda trial: trial.reward)
+
+    def front(self) -> tuple[Trial, ...]:
+        """The trials that no other beats in accuracy and latency at once, fastest first."""
+        return front(self.trials)
+
+    def counts(self) -> dict[str, int]:
+        """Number of trials of every status."""
+        return {status: sum(trial.status == status for trial in self.trials) for status in get_args(Status)}
+
+    def summary(self) -> str:
+        """One line: how many trials of each status, of how many evaluations, and whether the search gave up."""
+        counted = ", ".join(f"{n} {status}" for status, n in self.counts().items())
+        end = "; the searcher found nothing new within the target and gave up" if self.exhausted else ""
+        return f"{self.evaluations} of {self.config.trials} evaluations; trials: {counted}{end}"
+
+    @property
+    def report(self) -> Path:
+        """Where `mnas report` writes the page about this run."""
+        return self.folder / "report.html"
+
+
+def search_into(
+    folder: str | Path,
+    config: SearchConfig,
+    *,
+    space: SearchSpace,
+    searcher: Searcher,
+    executor: Executor,
+    latency_model: LatencyModel,
+    progress: Callable[[Trial], None] | None = None,
+) -> Run:
+    """Search into `folder`, or continue the search that is there (see `loop.search`).
+
+    Args:
+        folder: made if absent.
+        config: the settings; what the other arguments stand for is recorded, not looked up.
+        space: where to search.
+        searcher: a new one.
+        executor: evaluates networks.
+        latency_model: prices networks.
+        progress: called with every trial in order, also with those that are in the folder.
+
+    Raises:
+        ConfigError: the folder holds a search of other settings (the keys are named), or another process writes it.
+    """
+    reward = make_reward(config.reward, config.target_ms, alpha=config.alpha, beta=config.beta)
+    with _writing(Path(folder), config) as journal:
+        search(
+            space,
+            searcher,
+            executor,
+            latency_model,
+            reward,
+            target_ms=config.target_ms,
+            trials=config.trials,
+            batch=config.batch,
+            seed=config.seed,
+            train_infeasible=config.train_infeasible,
+            journal=journal,
+            progress=progress,
+        )
+    return Run.open(folder)
+
+
+@contextmanager
+def _writing(folder: Path, config: SearchConfig) -> Iterator[Journal]:
+    """Lock the run, check that it is of `config`, and open its journal."""
+    with Journal(folder / _TRIALS) as journal:
+        path = folder / _CONFIG
+        if path.exists():
+            if differing := differing_keys(load_config(path), config):
+                raise ConfigError(
+                    f"{folder} holds a search of other settings: {', '.join(differing)}; use another folder"
+                )
+        elif journal.trials:
+            raise FormatError(f"{folder} has trials but no {_CONFIG}: restore it, or use another folder")
+        else:
+            write_text(folder / _ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
+        write_text(path, config.to_toml())
+        yield journal
+
+
+def _environment() -> dict[str, object]:
+    """Where and when a run was started, and with which versions."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "packages": {name: _version(name) for name in ("mnas", "numpy", "torch")},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

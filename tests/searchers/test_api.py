@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mnas
+from mnas.errors import ConfigError, DataError, UnknownNameError
+from mnas.evaluate import evaluators
+from mnas.searchers import Run, api, make_config, make_evaluator, search_run
+from mnas.searchers.trial import Trial
+from tests.searchers.fakes import MacsLatency, ToyEvaluator, toy_accuracy
+
+GIVEN: dict[str, Any] = {
+    "space": "mnasnet-small", "data": "digits", "table": "fast", "target_ms": 1.0, "evaluator": "toy", "workers": 0,
+    "trials": 6,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def plugged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A toy evaluator, and a latency model in place of every table."""
+    list(evaluators)
+    monkeypatch.setitem(evaluators._entries, "toy", ToyEvaluator)
+    monkeypatch.setattr(api, "load_table", lambda name: MacsLatency())
+
+
+def without_seconds(run: Run) -> list[Trial]:
+    return [replace(trial, seconds=0.0) for trial in run.trials]
+
+
+def test_classes_and_image_are_those_of_the_data(tmp_path: Path) -> None:
+    run = search_run(make_config(GIVEN), tmp_path)
+    assert (run.config.classes, run.config.image_size, run.config.channels) == (10, 8, 1)
+    assert run.space == mnas.space("mnasnet-small", classes=10, image_size=8, channels=1)
+    assert run.evaluations == 6
+    best = run.best()
+    assert best.accuracy == toy_accuracy(best.architecture, best.seed)
+    assert best.latency.high_ms <= 1
+
+
+def test_the_function_and_the_configuration_search_alike_and_a_run_is_continued(tmp_path: Path) -> None:
+    space = mnas.space("mnasnet-small", image_size=8)
+    arguments = {key: value for key, value in GIVEN.items() if key not in ("space", "trials")}
+    one = mnas.search(space, run=tmp_path / "one", trials=3, **arguments)
+    assert one.evaluations == 3
+    one = mnas.search(space, run=tmp_path / "one", trials=6, **arguments)
+    other = search_run(make_config({**GIVEN, "image_size": 8}), tmp_path / "other")
+    assert without_seconds(one) == without_seconds(other)
+    assert one.config == other.config
+
+
+def test_progress_counts_evaluations(tmp_path: Path) -> None:
+    seen: list[tuple[int, int, str]] = []
+    config = make_config({**GIVEN, "searcher": "reinforce", "target_ms": 0.3})
+    run = search_run(config, tmp_path, progress=lambda *each: seen.append(each))
+    assert len(seen) == len(run.trials)
+    done, total, note = seen[-1]
+    assert (done, total) == (6, 6)
+    assert f"best {run.best().reward:.3f}" in note
+    assert "entropy " in note
+    assert f"skipped by table {run.counts()['infeasible']}" in note
+
+
+def test_evaluator_options_are_checked() -> None:
+    config = make_config({**GIVEN, "evaluator_options": {"bonus": 1}})
+    assert make_evaluator(config) == ToyEvaluator("digits", 1.0)
+    for key in ("boni", "data"):
+        with pytest.raises(ConfigError, match=rf"evaluator 'toy' has no option '{key}'; known: bonus \(default 0.0\)"):
+            make_evaluator(make_config({**GIVEN, "evaluator_options": {key: 1}}))
+    with pytest.raises(UnknownNameError, match=r"unknown evaluator 'oracle'; known: .*toy"):
+        make_evaluator(make_config({**GIVEN, "evaluator": "oracle"}))
+
+
+def test_every_evaluator_is_made_from_a_configuration() -> None:
+    for name in evaluators:
+        assert callable(make_evaluator(make_config({**GIVEN, "evaluator": name})))
+
+
+def test_what_does_not_fit_the_data_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="classes is 7, but data set digits has 10"):
+        search_run(make_config({**GIVEN, "classes": 7}), tmp_path)
+    with pytest.raises(DataError, match="no data set"):
+        search_run(make_config({**GIVEN, "data": "nowhere"}), tmp_path)
+    images = np.zeros((20, 1, 8, 12), np.uint8)
+    np.savez(tmp_path / "wide.npz", x_train=images, y_train=np.arange(20) % 2, x_test=images, y_test=np.arange(20) % 2)
+    with pytest.raises(ConfigError, match="8x12, not square: give image_size"):
+        search_run(make_config({**GIVEN, "data": str(tmp_path / "wide.npz")}), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_proxy_search_on_digits(tmp_path: Path) -> None:
+    def run(folder: str, workers: int) -> Run:
+        return mnas.search(
+            "mnasnet-small",
+            data="digits",
+            table="fast",
+            target_ms=0.3,
+            run=tmp_path / folder,
+            trials=2,
+            workers=workers,
+            evaluator_options={"images": 200, "validation": 100, "epochs": 1},
+        )
+
+    alone = run("alone", 0)
+    assert {trial.status for trial in alone.trials} <= {"trained", "infeasible", "cached"}
+    assert alone.best().accuracy is not None
+    assert without_seconds(run("workers", 2)) == without_seconds(alone)
