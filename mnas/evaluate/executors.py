@@ -1,0 +1,127 @@
+"""Running an evaluator on many architectures: in this process, or in worker processes of this machine."""
+
+from __future__ import annotations
+
+import pickle
+import queue
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import NamedTuple, Protocol
+
+from mnas.errors import ConfigError, EvaluationError
+from mnas.evaluate.evaluator import Evaluator
+from mnas.evaluate.process import WorkerProcess
+from mnas.ir import Architecture
+
+Job = tuple[Architecture, int]
+"""An architecture and the seed to evaluate it with."""
+_ATTEMPTS = 3
+
+
+class Outcome(NamedTuple):
+    """What came of a job: an accuracy in 0..1, or the type and message of what went wrong; and wall seconds."""
+
+    accuracy: float | None
+    error: str | None
+    seconds: float
+
+
+class Executor(Protocol):
+    """Evaluates jobs, some at once."""
+
+    def map(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Start all jobs and yield their outcomes in the order of the jobs, each as soon as it is there."""
+
+
+def attempt(evaluator: Evaluator, job: Job) -> Outcome:
+    """Evaluate a job; what it raises is the outcome's error."""
+    start = time.perf_counter()
+    try:
+        accuracy = float(evaluator(*job))
+    except Exception as error:
+        return Outcome(None, f"{type(error).__name__}: {error}", time.perf_counter() - start)
+    return Outcome(accuracy, None, time.perf_counter() - start)
+
+
+class LocalExecutor:
+    """Worker processes of one thread each; a context manager that ends them.
+
+    A worker that is killed (by the kernel when memory runs out, say) is replaced, and its job is tried twice more. The
+    workers end with this process, however it ends, and leave Ctrl-C to it. Outcomes do not depend on their number.
+    A script that makes one needs no `if __name__ == "__main__"`.
+
+    Args:
+        evaluator: what to run; sent once to every worker.
+        workers: number of processes; 0 evaluates in this one.
+
+    Raises:
+        ConfigError: fewer than 0 workers.
+        EvaluationError: the evaluator cannot be sent; from `map`: a worker cannot load it.
+    """
+
+    def __init__(self, evaluator: Evaluator, workers: int = 2) -> None:
+        if workers < 0:
+            raise ConfigError(f"workers must be at least 0, got {workers}")
+        self._evaluator = evaluator
+        self._workers = [WorkerProcess(_pickled(evaluator)) for _ in range(workers)]
+        self._idle: queue.SimpleQueue[WorkerProcess] = queue.SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._threads = ThreadPoolExecutor(workers, "mnas-worker") if workers else None
+
+    def map(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """See `Executor`."""
+        if self._threads is None:
+            return (attempt(self._evaluator, job) for job in jobs)
+        return _in_order([self._threads.submit(self._run, job) for job in jobs])
+
+    def close(self) -> None:
+        """End the workers; what they work on is lost."""
+        for worker in self._workers:
+            worker.retire()
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+        for worker in self._workers:
+            worker.stop()
+
+    def __enter__(self) -> LocalExecutor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, job: Job) -> Outcome:
+        start = time.perf_counter()
+        worker = self._idle.get()
+        try:
+            for _ in range(_ATTEMPTS):
+                try:
+                    return Outcome(*pickle.loads(worker.ask(pickle.dumps(job))))  # noqa: S301 (from our own process)
+                except (EOFError, OSError):
+                    end = worker.stop()
+            return Outcome(None, f"the worker process {end}, {_ATTEMPTS} times", time.perf_counter() - start)
+        finally:
+            self._idle.put(worker)
+
+
+def _in_order(futures: list[Future[Outcome]]) -> Iterator[Outcome]:
+    try:
+        for future in futures:
+            yield future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _pickled(evaluator: Evaluator) -> bytes:
+    try:
+        return pickle.dumps(evaluator)
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise EvaluationError(
+            f"the evaluator cannot be sent to worker processes: {error}; "
+            "define its class at the top level of a module, or use 0 workers"
+        ) from None

@@ -1,0 +1,103 @@
+"""The near end of a worker process: started when first asked, replaced after it died, ended for good by `retire`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from mnas.errors import EvaluationError
+from mnas.evaluate.frames import receive, send
+
+_SIGKILL = 9
+_START = """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+from mnas.evaluate.worker import serve
+serve()
+"""
+_ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+"""Read by torch's thread pool when it is loaded: one thread, which sleeps when it waits."""
+
+
+class WorkerProcess:
+    """A process that runs `mnas.evaluate.worker.serve`. It finds the modules that this process finds.
+
+    Args:
+        greeting: the first message it is sent.
+    """
+
+    def __init__(self, greeting: bytes) -> None:
+        self._greeting = greeting
+        self._process: subprocess.Popen[bytes] | None = None
+        self._retired = False
+        self._lock = threading.Lock()
+
+    def ask(self, message: bytes) -> bytes:
+        """Send a message and wait for its answer.
+
+        Raises:
+            EOFError, OSError: the process died over it, or is retired.
+            EvaluationError: a new process cannot make use of the greeting.
+        """
+        process = self._process or self._start()
+        return _exchange(process, message)
+
+    def stop(self) -> str:
+        """Kill the process if it is still there, and say how it ended."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is None:
+            return "was stopped"
+        try:
+            code: int | None = process.wait(timeout=1)  # it closed its pipes: it is about to end by itself
+        except subprocess.TimeoutExpired:
+            code = None
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        if code is None:
+            return "closed its pipes"
+        if code >= 0:
+            return f"ended with code {code}"
+        return f"was killed by signal {-code}{' (out of memory?)' if code == -_SIGKILL else ''}"
+
+    def retire(self) -> None:
+        """End the process now and let no other be started."""
+        with self._lock:
+            self._retired = True
+            if self._process is not None:
+                self._process.kill()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+        with self._lock:
+            if self._retired:
+                raise EOFError
+            process = self._process = subprocess.Popen(
+                [sys.executable, "-c", _START],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, **_ALONE, "PYTHONPATH": path},
+            )
+        try:
+            problem = _exchange(process, self._greeting).decode()
+        except (EOFError, OSError):
+            problem = f"it {self.stop()}"
+        if self._retired:
+            raise EOFError
+        if problem:
+            self.stop()
+            raise EvaluationError(f"a worker process cannot load the evaluator: {problem}")
+        return process
+
+
+def _exchange(process: subprocess.Popen[bytes], message: bytes) -> bytes:
+    if process.stdin is None or process.stdout is None:
+        raise EOFError
+    send(process.stdin, message)
+    return receive(process.stdout)

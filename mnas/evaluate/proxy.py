@@ -1,0 +1,82 @@
+"""Accuracy after a short training, which ranks networks by what a long one would give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+
+from mnas.errors import ConfigError
+from mnas.evaluate.data import SearchData, adapt, dataset
+from mnas.evaluate.evaluator import evaluators
+from mnas.evaluate.training import Normalizer, Recipe, accuracy, fit, recalibrate, threads
+from mnas.ir import Architecture, Shape
+from mnas.lower.torch import build
+
+
+@evaluators.register("proxy")
+@dataclass(frozen=True)
+class ProxyEvaluator:
+    """Trains from scratch on a few images, recalibrates batch norm, and scores a fixed set of validation images.
+
+    The recipe is made to tell networks apart, not for the best accuracy: small batches (many steps) and no augmentation
+    make the differences between networks exceed those between seeds. Test images are never seen. The data is read
+    once a process; torch uses one thread, on which the score depends to the bit.
+
+    Attributes:
+        data: name or path of a data set (see `dataset`), or the data itself, which is then sent to every worker.
+        folder: where the files of a named data set are, if not in their usual places.
+        images: number of training images.
+        validation: number of validation images.
+        epochs: passes over them.
+        batch: images a step.
+        lr: highest learning rate.
+        torch_device: where to train.
+    """
+
+    data: str | SearchData
+    folder: str | None = None
+    images: int = 2000
+    validation: int = 2000
+    epochs: int = 2
+    batch: int = 16
+    lr: float = 0.03
+    torch_device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.images < 2 or self.validation < 1:
+            raise ConfigError(f"needs images >= 2 and validation >= 1, got {self.images} and {self.validation}")
+        Recipe(self.epochs, self.batch, self.lr)
+
+    def __call__(self, architecture: Architecture, seed: int) -> float:
+        """Validation accuracy, 0..1; equal for all spellings of a network (see `Architecture.canonical`)."""
+        architecture = architecture.canonical()
+        data = _loaded(self.data, self.folder, self.images, self.validation, architecture.x)
+        check_classes(architecture, data.classes, data.name)
+        own = network_seed(architecture, seed)
+        normalize = Normalizer(data.mean, data.std, self.torch_device)
+        with threads(1):
+            network = build(architecture, own)
+            fit(network, data.train, Recipe(self.epochs, self.batch, self.lr), normalize, seed=own)
+            recalibrate(network, data.train, normalize)
+            return accuracy(network, data.validation, normalize)
+
+
+def network_seed(architecture: Architecture, seed: int) -> int:
+    """A seed of its own for every network and seed, the same in every process."""
+    return int.from_bytes(sha256(f"{seed}\n{architecture}".encode()).digest()[:7], "big")
+
+
+def check_classes(architecture: Architecture, classes: tuple[str, ...], name: str) -> None:
+    """Raise ConfigError unless the network gives one number a class."""
+    if architecture.y != Shape(len(classes), 1, 1):
+        raise ConfigError(f"the network gives {architecture.y}, but {name} has {len(classes)} classes")
+
+
+@lru_cache(maxsize=4)
+def _loaded(data: str | SearchData, folder: str | None, images: int, validation: int, x: Shape) -> SearchData:
+    whole = dataset(data, folder=folder).for_search() if isinstance(data, str) else data
+    few = SearchData(
+        whole.name, whole.train.first(images), whole.validation.first(validation), whole.classes, whole.mean, whole.std
+    )
+    return adapt(few, x)

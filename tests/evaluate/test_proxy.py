@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from mnas.errors import ConfigError, DataError, EvaluationError
+from mnas.evaluate import ProxyEvaluator, dataset, evaluators
+from mnas.evaluate.proxy import network_seed
+from mnas.ir import Architecture
+
+SMALL = Architecture.parse("input 1x8x8\nconv_c8_s2\nhead_c16_n10")
+FAST = ProxyEvaluator("digits", images=96, validation=100, epochs=1)
+
+
+def test_it_is_registered() -> None:
+    assert evaluators["proxy"](data="digits", images=96) == ProxyEvaluator("digits", images=96)
+
+
+def test_equal_calls_give_equal_scores() -> None:
+    score = FAST(SMALL, 3)
+    assert 0 <= score <= 1
+    assert score == FAST(SMALL, 3) == pickle.loads(pickle.dumps(FAST))(SMALL, 3)
+    assert len({FAST(SMALL, seed) for seed in range(4)}) > 1
+
+
+def test_spellings_of_a_network_score_the_same() -> None:
+    spelled = Architecture.parse("input 1x8x8\nconv_c8_s2\nidentity\nhead_c16_n10")
+    assert spelled != SMALL
+    assert FAST(spelled, 0) == FAST(SMALL, 0)
+
+
+def test_the_seed_is_the_same_in_every_process() -> None:
+    assert network_seed(SMALL, 0) == 0xAECDFF57EA07F2  # golden: a change breaks the resumption of runs
+
+
+def test_it_tells_a_network_that_learns_from_one_that_cannot() -> None:
+    longer = ProxyEvaluator("digits", images=400, validation=200, epochs=2, lr=0.1)
+    blind = Architecture.parse("input 1x8x8\nzero\nhead_c16_n10")
+    assert longer(SMALL, 0) > 0.2 > longer(blind, 0)
+
+
+def test_data_may_be_given_itself_without_its_test_images() -> None:
+    data = dataset("digits").for_search()
+    assert ProxyEvaluator(data, images=96, validation=100, epochs=1)(SMALL, 3) == FAST(SMALL, 3)
+
+
+def test_images_are_brought_to_the_networks_input() -> None:
+    assert 0 <= FAST(Architecture.parse("input 3x12x12\nconv_c8_s2\nhead_c16_n10"), 0) <= 1
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match="gives 9x1x1, but digits has 10 classes"):
+        FAST(Architecture.parse("input 1x8x8\nconv_c8_s2\nhead_c16_n9"), 0)
+    with pytest.raises(DataError, match="neither a known name"):
+        ProxyEvaluator("digitz")(SMALL, 0)
+    with pytest.raises(EvaluationError, match="diverged"):
+        ProxyEvaluator("digits", images=96, lr=1e25)(SMALL, 0)
+
+
+@pytest.mark.parametrize("setting", [{"images": 1}, {"validation": 0}, {"epochs": 0}, {"batch": 1}, {"lr": -1.0}])
+def test_settings_are_checked_at_once(setting: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        ProxyEvaluator("digits", **setting)  # type: ignore[arg-type]
