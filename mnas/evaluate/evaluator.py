@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import fields, is_dataclass
+from importlib import import_module
+from typing import Any, Protocol
 
+from mnas.errors import EvaluationError
 from mnas.ir import Architecture
 from mnas.registry import Registry
 
@@ -12,8 +16,8 @@ from mnas.registry import Registry
 class Evaluator(Protocol):
     """Scores one architecture.
 
-    The score depends on the architecture and the seed alone, whatever was scored before. An evaluator is sent to
-    worker processes by pickle, so its class is defined in a module that can be imported.
+    The score depends on the architecture and the seed alone, whatever was scored before. Worker processes make their
+    own from its description (see `describe`), so an evaluator is a dataclass of plain values in a module.
     """
 
     def __call__(self, architecture: Architecture, seed: int) -> float:
@@ -21,3 +25,29 @@ class Evaluator(Protocol):
 
 
 evaluators: Registry[Callable[..., Evaluator]] = Registry("evaluator", ("mnas.evaluate.proxy",))
+
+
+def describe(evaluator: Evaluator) -> str:
+    """Say in JSON which evaluator this is: its module, its class, and its fields.
+
+    Raises:
+        EvaluationError: not a dataclass at the top level of a module, or a field that JSON does not hold.
+    """
+    cls: type[Any] = type(evaluator)
+    try:
+        if not is_dataclass(cls) or cls.__module__ == "__main__" or "." in cls.__qualname__:
+            raise TypeError(f"{cls.__qualname__} is no dataclass at the top level of a module")
+        values = {field.name: getattr(evaluator, field.name) for field in fields(cls)}
+        return json.dumps({"module": cls.__module__, "class": cls.__name__, "fields": values})
+    except (TypeError, ValueError) as error:
+        raise EvaluationError(
+            f"the evaluator cannot be sent to worker processes: {error}; "
+            "make it a dataclass of plain values at the top level of a module, or use 0 workers"
+        ) from None
+
+
+def restore(description: str) -> Evaluator:
+    """Make the evaluator that `describe` described; raises whatever its module or class raises."""
+    known: dict[str, Any] = json.loads(description)
+    evaluator: Evaluator = getattr(import_module(known["module"]), known["class"])(**known["fields"])
+    return evaluator

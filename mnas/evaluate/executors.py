@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import json
 import queue
 import time
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import NamedTuple, Protocol
 
-from mnas.errors import ConfigError, EvaluationError
-from mnas.evaluate.evaluator import Evaluator
+from mnas.errors import ConfigError
+from mnas.evaluate.evaluator import Evaluator, describe
 from mnas.evaluate.process import WorkerProcess
 from mnas.ir import Architecture
 
@@ -53,7 +53,7 @@ class LocalExecutor:
     A script that makes one needs no `if __name__ == "__main__"`.
 
     Args:
-        evaluator: what to run; sent once to every worker.
+        evaluator: what to run; every worker makes its own (see `describe`).
         workers: number of processes; 0 evaluates in this one.
 
     Raises:
@@ -65,7 +65,7 @@ class LocalExecutor:
         if workers < 0:
             raise ConfigError(f"workers must be at least 0, got {workers}")
         self._evaluator = evaluator
-        self._workers = [WorkerProcess(_pickled(evaluator)) for _ in range(workers)]
+        self._workers = [WorkerProcess(describe(evaluator)) for _ in range(workers)]
         self._idle: queue.SimpleQueue[WorkerProcess] = queue.SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
@@ -100,7 +100,7 @@ class LocalExecutor:
         try:
             for _ in range(_ATTEMPTS):
                 try:
-                    return Outcome(*pickle.loads(worker.ask(pickle.dumps(job))))  # noqa: S301 (from our own process)
+                    return Outcome(*worker.ask(json.dumps([str(job[0]), job[1]])))
                 except (EOFError, OSError):
                     end = worker.stop()
             return Outcome(None, f"the worker process {end}, {_ATTEMPTS} times", time.perf_counter() - start)
@@ -115,13 +115,3 @@ def _in_order(futures: list[Future[Outcome]]) -> Iterator[Outcome]:
     finally:
         for future in futures:
             future.cancel()
-
-
-def _pickled(evaluator: Evaluator) -> bytes:
-    try:
-        return pickle.dumps(evaluator)
-    except (pickle.PicklingError, TypeError, AttributeError) as error:
-        raise EvaluationError(
-            f"the evaluator cannot be sent to worker processes: {error}; "
-            "define its class at the top level of a module, or use 0 workers"
-        ) from None

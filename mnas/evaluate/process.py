@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 from mnas.errors import EvaluationError
-from mnas.evaluate.frames import receive, send
 
 _SIGKILL = 9
 _START = """
@@ -26,17 +27,17 @@ class WorkerProcess:
     """A process that runs `mnas.evaluate.worker.serve`. It finds the modules that this process finds.
 
     Args:
-        greeting: the first message it is sent.
+        greeting: the first message it is sent, one line.
     """
 
-    def __init__(self, greeting: bytes) -> None:
+    def __init__(self, greeting: str) -> None:
         self._greeting = greeting
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[str] | None = None
         self._retired = False
         self._lock = threading.Lock()
 
-    def ask(self, message: bytes) -> bytes:
-        """Send a message and wait for its answer.
+    def ask(self, message: str) -> Any:
+        """Send a message of one line and wait for its answer, which is JSON.
 
         Raises:
             EOFError, OSError: the process died over it, or is retired.
@@ -73,7 +74,7 @@ class WorkerProcess:
             if self._process is not None:
                 self._process.kill()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[str]:
         path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         with self._lock:
             if self._retired:
@@ -82,10 +83,11 @@ class WorkerProcess:
                 [sys.executable, "-c", _START],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                text=True,
                 env={**os.environ, **_ALONE, "PYTHONPATH": path},
             )
         try:
-            problem = _exchange(process, self._greeting).decode()
+            problem = str(_exchange(process, self._greeting))
         except (EOFError, OSError):
             problem = f"it {self.stop()}"
         if self._retired:
@@ -96,8 +98,12 @@ class WorkerProcess:
         return process
 
 
-def _exchange(process: subprocess.Popen[bytes], message: bytes) -> bytes:
+def _exchange(process: subprocess.Popen[str], message: str) -> Any:
     if process.stdin is None or process.stdout is None:
         raise EOFError
-    send(process.stdin, message)
-    return receive(process.stdout)
+    process.stdin.write(message + "\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer.endswith("\n"):
+        raise EOFError
+    return json.loads(answer)

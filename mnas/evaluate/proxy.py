@@ -24,7 +24,7 @@ class ProxyEvaluator:
     once a process; torch uses one thread, on which the score depends to the bit.
 
     Attributes:
-        data: name or path of a data set (see `dataset`), or the data itself, which is then sent to every worker.
+        data: name or path of a data set (see `dataset`).
         folder: where the files of a named data set are, if not in their usual places.
         images: number of training images.
         validation: number of validation images.
@@ -34,7 +34,7 @@ class ProxyEvaluator:
         torch_device: where to train.
     """
 
-    data: str | SearchData
+    data: str
     folder: str | None = None
     images: int = 2000
     validation: int = 2000
@@ -74,8 +74,8 @@ def check_classes(architecture: Architecture, classes: tuple[str, ...], name: st
 
 
 @lru_cache(maxsize=4)
-def _loaded(data: str | SearchData, folder: str | None, images: int, validation: int, x: Shape) -> SearchData:
-    whole = dataset(data, folder=folder).for_search() if isinstance(data, str) else data
+def _loaded(data: str, folder: str | None, images: int, validation: int, x: Shape) -> SearchData:
+    whole = dataset(data, folder=folder).for_search()
     few = SearchData(
         whole.name, whole.train.first(images), whole.validation.first(validation), whole.classes, whole.mean, whole.std
     )

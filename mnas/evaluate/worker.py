@@ -1,42 +1,49 @@
 """The far end of `LocalExecutor`: a process that evaluates one job at a time.
 
-Messages are pickles over pipes that only the two processes hold; no file is ever read this way. The first message in is
-the evaluator, answered by what went wrong with it, if anything; every further one is a job, answered by its outcome.
+Messages are lines of JSON. The first line in describes the evaluator and is answered by what went wrong with it, if
+anything; every further one is a job, an architecture's text and a seed, and is answered by its outcome.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import queue
 import sys
 import threading
 from typing import IO
 
+import torch
+
+from mnas.evaluate.evaluator import restore
 from mnas.evaluate.executors import attempt
-from mnas.evaluate.frames import receive, send
+from mnas.ir import Architecture
 
 
 def serve() -> None:
     """Answer messages until the pipe closes; then end at once, whatever is running."""
-    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what an evaluator prints must not get into the messages
-    messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, messages), daemon=True).start()
+    torch.set_num_threads(1)
+    messages: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin, messages), daemon=True).start()
+
+    def reply(message: object) -> None:
+        replies.write(json.dumps(message) + "\n")
+        replies.flush()
+
     try:
-        evaluator = pickle.loads(messages.get())  # noqa: S301 (from our own parent)
+        evaluator = restore(messages.get())
     except Exception as error:
-        send(replies, f"{type(error).__name__}: {error}".encode())
+        reply(f"{type(error).__name__}: {error}")
         return
-    send(replies, b"")
+    reply("")
     while True:
-        outcome = attempt(evaluator, pickle.loads(messages.get()))  # noqa: S301 (from our own parent)
-        send(replies, pickle.dumps(tuple(outcome)))
+        text, seed = json.loads(messages.get())
+        reply(attempt(evaluator, (Architecture.parse(text), seed)))
 
 
-def _listen(requests: IO[bytes], messages: queue.SimpleQueue[bytes]) -> None:
-    while True:
-        try:
-            messages.put(receive(requests))
-        except (EOFError, OSError):
-            os._exit(0)
+def _listen(requests: IO[str], messages: queue.SimpleQueue[str]) -> None:
+    while line := requests.readline():
+        messages.put(line)
+    os._exit(0)

@@ -152,7 +152,9 @@ def test_what_cannot_travel_is_refused() -> None:
         LocalExecutor(Local(), 1)
     with LocalExecutor(Local(), 0) as executor:
         assert [o.accuracy for o in executor.map([(SMALL, 0)])] == [0.25]
-    with LocalExecutor(fakes.OpaqueOnArrival(), 1) as executor:
+    with pytest.raises(EvaluationError, match="not JSON serializable"):
+        LocalExecutor(fakes.Signed(path=Path()), 1)  # type: ignore[arg-type]
+    with LocalExecutor(fakes.Elsewhere(os.getpid()), 1) as executor:
         outcomes = executor.map([(SMALL, 0)])
         with pytest.raises(EvaluationError, match="cannot load the evaluator: ValueError"):
             next(outcomes)
