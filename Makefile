@@ -48,8 +48,11 @@ lint: setup
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+# Writes benchmarks/results; about 25 minutes.
 bench: setup
-	$(VENV)/bin/python -m benchmarks
+	$(VENV)/bin/python -m benchmarks.profiling
+	$(VENV)/bin/mnas profile --space mnasnet-small -o runs/bench-table
+	$(VENV)/bin/python -m benchmarks.hot_paths --table runs/bench-table
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

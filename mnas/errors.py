@@ -82,3 +82,4 @@ class MissingLatencyError(MnasError, LookupError):
         more = f"\n  ... and {len(missing) - 5} more" if len(missing) > 5 else ""
         super().__init__(f"table {table!r} lacks {len(missing)} row(s):\n  {shown}{more}\nmeasure them with: {command}")
         self.missing = tuple(missing)
+        self.command = command

@@ -1,3 +1,28 @@
-"""(under construction)."""
+"""Latency: measured tables, what they predict, and whether to believe them."""
 
 from __future__ import annotations
+
+from mnas.latency.anchors import AnchorRatio as AnchorRatio
+from mnas.latency.anchors import anchor_ratio as anchor_ratio
+from mnas.latency.benching import BenchResult as BenchResult
+from mnas.latency.benching import bench as bench
+from mnas.latency.calibration import Calibration as Calibration
+from mnas.latency.calibration import calibrate as calibrate
+from mnas.latency.filter import Remeasurement as Remeasurement
+from mnas.latency.filter import estimate as estimate
+from mnas.latency.filter import filtered as filtered
+from mnas.latency.filter import halves as halves
+from mnas.latency.filter import split_half as split_half
+from mnas.latency.filter import visits as visits
+from mnas.latency.predictor import Estimate as Estimate
+from mnas.latency.predictor import LatencyModel as LatencyModel
+from mnas.latency.profiling import profile as profile
+from mnas.latency.profiling import report as report
+from mnas.latency.storage import load_table as load_table
+from mnas.latency.storage import save_table as save_table
+from mnas.latency.table import LatencyTable as LatencyTable
+from mnas.latency.table import MeasuredNetwork as MeasuredNetwork
+from mnas.latency.table import Row as Row
+from mnas.latency.validation import Check as Check
+from mnas.latency.validation import check as check
+from mnas.latency.validation import judge as judge

@@ -1,0 +1,103 @@
+"""Hot paths, each timed beside a yardstick in the same rounds: `python -m benchmarks.hot_paths`.
+
+The yardstick is a fixed pure-Python loop, so the ratio carries over to other machines better than milliseconds do.
+Every round times every path once, in a new random order; medians and the 10th and 90th percentile are over rounds.
+Writes benchmarks/results/hot_paths.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mnas.ir import Architecture
+from mnas.latency import load_table
+from mnas.lower import initial_weights, lower
+from mnas.searchers import make_searcher
+from mnas.spaces import sample, space
+from mnas.spaces.reference import reference
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def yardstick() -> None:
+    """20,000 additions of squares in a Python loop."""
+    total = 0
+    for i in range(20_000):
+        total += i * i
+
+
+def paths(table: str) -> dict[str, Callable[[], object]]:
+    """Name -> one unit of work."""
+    a1 = reference("mnasnet-a1")
+    weights = initial_weights(a1, 0)
+    small, prices = space("mnasnet-small"), load_table(table)
+    encodings = iter([tuple(e) for e in sample(small, np.random.default_rng(0), 4000).tolist()] * 10)
+    searcher = make_searcher("reinforce", small, 0)
+
+    def ask_and_tell() -> None:
+        searcher.tell(searcher.ask(1), [0.5])
+
+    def python(code: str) -> Callable[[], object]:
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+    return {
+        "yardstick: 20,000 additions of squares in a Python loop": yardstick,
+        "lower MnasNet-A1 to TFLite": lambda: lower(a1, weights, "tflite"),
+        "lower MnasNet-A1 to ONNX": lambda: lower(a1, weights, "onnx"),
+        "decode, place and predict one encoding": lambda: prices.predict(small.decode(next(encodings))),
+        "parse the text of MnasNet-A1": lambda: Architecture.parse(str(a1)),
+        "reinforce: ask one, tell one": ask_and_tell,
+        "start Python": python("pass"),
+        "start Python, import mnas": python("import mnas"),
+        "start Python, mnas --help": python("from mnas.cli.app import run; run(['--help'])"),
+    }
+
+
+def measure(work: dict[str, Callable[[], object]], rounds: int) -> pd.DataFrame:
+    """Wall milliseconds, (rounds, paths)."""
+    rng = np.random.default_rng(0)
+    names = list(work)
+    times = np.zeros((rounds + 1, len(names)))
+    for r in range(rounds + 1):
+        for i in rng.permutation(len(names)):
+            start = time.perf_counter()
+            work[names[i]]()
+            times[r, i] = 1e3 * (time.perf_counter() - start)
+    return pd.DataFrame(times[1:], columns=names)  # the first round warms up
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--table", required=True, help="a table of mnasnet-small (mnas profile)")
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--out", type=Path, default=RESULTS / "hot_paths.csv")
+    given = parser.parse_args()
+    times = measure(paths(given.table), given.rounds)
+    ratios = times.div(times.iloc[:, 0], axis=0)
+    result = pd.DataFrame(
+        {
+            "path": times.columns,
+            "median_ms": times.median().round(4).values,
+            "p10_ms": times.quantile(0.1).round(4).values,
+            "p90_ms": times.quantile(0.9).round(4).values,
+            "ratio_to_yardstick": ratios.median().round(3).values,
+            "ratio_p10": ratios.quantile(0.1).round(3).values,
+            "ratio_p90": ratios.quantile(0.9).round(3).values,
+            "rounds": len(times),
+        }
+    )
+    print(result.to_string(index=False))
+    result.to_csv(given.out, index=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""`mnas bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mnas.cli.output import Output, table, verb
+
+
+@click.command("bench")
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--device", "device_name", default="local", show_default=True, help="Where to measure.")
+@click.option("--against", help="Latency table: measure its anchors too, and compare with its prediction.")
+@verb("mnas.bench/1")
+def command(output: Output, seed: int, models: tuple[Path, ...], device_name: str, against: str | None) -> None:
+    """Measure model files on a device, interleaved with the anchors of a table.
+
+    Absolute times drift between runs; anchored ones are divided by how much the table's anchors drifted.
+
+    \b
+    Example:
+      mnas bench runs/first/exports/network.tflite --against my_table
+    """
+    from mnas.latency import bench, load_table
+
+    prices = load_table(against) if against else None
+    with output.progress("bench") as progress:
+        results = bench(models, device=device_name, against=prices, seed=seed, progress=progress)
+
+    def people() -> None:
+        rows = [
+            (
+                result.file,
+                f"{result.median_ms:.4f}",
+                f"{result.p10_ms:.4f}",
+                f"{result.p90_ms:.4f}",
+                result.n,
+                "-" if result.anchored_ms is None else f"{result.anchored_ms:.4f}",
+                "-" if result.predicted_ms is None else f"{result.predicted_ms:.4f}",
+            )
+            for result in results
+        ]
+        notes = "\n".join(dict.fromkeys(result.note for result in results if result.note))
+        table("measured", ("file", "median ms", "p10", "p90", "n", "anchored ms", "predicted ms"), rows, caption=notes)
+
+    output.emit({"results": [result.to_dict() for result in results]}, people=people)

@@ -1,0 +1,92 @@
+"""`mnas profile`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mnas.cli.output import Output, table, verb
+
+
+@click.command("profile")
+@click.option("--space", "space_name", help="Search space whose ops are measured, such as mnasnet-small.")
+@click.option("--arch", "targets", multiple=True, help="Also measure the ops of this network (file or published name).")
+@click.option("--device", "device_name", default="local", show_default=True, help="Where to measure.")
+@click.option("--runtime", default="litert", show_default=True, help="litert or onnxruntime.")
+@click.option("--num-threads", default=1, show_default=True, help="Threads of the runtime.")
+@click.option("--max-memory", "max_memory_gb", default=2.0, show_default=True, help="GB that loaded models may take.")
+@click.option("--image-size", type=int, help="Input size in pixels; the space's own by default.")
+@click.option("--channels", type=int, help="Input channels; the space's own by default.")
+@click.option("--classes", type=int, help="Number of classes; the space's own by default.")
+@click.option("-o", "--out", required=True, help="Table to write, a path without suffix.")
+@click.option("--dry-run", is_flag=True, help="Say what would be measured, and stop.")
+@verb("mnas.profile/1")
+def command(
+    output: Output,
+    seed: int,
+    space_name: str | None,
+    targets: tuple[str, ...],
+    device_name: str,
+    runtime: str,
+    num_threads: int,
+    max_memory_gb: float,
+    image_size: int | None,
+    channels: int | None,
+    classes: int | None,
+    out: str,
+    dry_run: bool,
+) -> None:
+    """Measure every op of a search space on a device and calibrate the sum on whole networks.
+
+    Stopped by Ctrl-C, or killed, the same command goes on where it was. On a finished table it measures what is
+    missing, such as the ops of another network given by --arch.
+
+    \b
+    Example:
+      mnas profile --space mnasnet-small --runtime litert -o my_table
+    """
+    from mnas.deploy import architecture_of
+    from mnas.latency import profile, report
+    from mnas.spaces import space
+
+    each = space(space_name, classes=classes, image_size=image_size, channels=channels) if space_name else None
+    architectures = tuple(architecture_of(target) for target in targets)
+    if each is None and not architectures:
+        raise click.UsageError("nothing to measure: give --space, --arch or both")
+    if dry_run:
+        placements = {*(each.placements() if each else ()), *(p for a in architectures for p in a.placements)}
+        output.emit({"table": out, "rows": len(placements)}, people=lambda: click.echo(f"{len(placements)} rows"))
+        return
+    with output.progress(f"profile {Path(out).name}") as progress:
+        measured = profile(
+            each,
+            device=device_name,
+            runtime=runtime,
+            out=out,
+            num_threads=num_threads,
+            max_memory_gb=max_memory_gb,
+            architectures=architectures,
+            seed=seed,
+            progress=progress,
+        )
+    document = report(measured)
+
+    def people() -> None:
+        check = document["check"]
+        table(
+            f"{out}: {document['rows']} rows, {document['failed']} failed, {document['verdict']}",
+            ("networks held out", "MAPE %", "within 10 %", "Spearman", "remeasurement %"),
+            [
+                (
+                    check["n"],
+                    f"{check['mape_percent']:.2f}",
+                    f"{check['within_10_percent']:.0f}",
+                    f"{check['spearman']:.3f}",
+                    f"{document['remeasurement_mape_percent']:.2f}",
+                )
+            ],
+            caption=measured.summary(),
+        )
+
+    output.emit(document, people=people)

@@ -1,0 +1,84 @@
+"""`mnas search`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mnas.cli.output import Output, table, verb
+
+
+@click.command("search")
+@click.option("-c", "--config", "config_file", type=click.Path(path_type=Path), help="TOML file; flags override it.")
+@click.option("--space", help="Search space.")
+@click.option("--data", help="Data set: fashion-mnist, digits, a .npz file or a folder.")
+@click.option("--table", "table_name", help="Latency table.")
+@click.option("--target-ms", type=float, help="Latency budget in milliseconds.")
+@click.option("--searcher", help="random, evolution or reinforce.")
+@click.option("--evaluator", help="proxy.")
+@click.option("--reward", help="asymmetric, absolute, soft or hard.")
+@click.option("--trials", type=int, help="How many networks to train.")
+@click.option("--workers", type=int, help="Worker processes of one thread.")
+@click.option("--torch-device", help="cpu, cuda or mps.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other key of the configuration.")
+@click.option("--run", "folder", type=click.Path(path_type=Path), help="Run folder; the same command goes on in it.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Go on with a run folder under its own configuration.")
+@click.option("--dry-run", is_flag=True, help="Check the configuration and stop.")
+@verb("mnas.search/1")
+def command(
+    output: Output,
+    seed: int,
+    config_file: Path | None,
+    settings: tuple[str, ...],
+    folder: Path | None,
+    resume: Path | None,
+    dry_run: bool,
+    **flags: Any,
+) -> None:
+    """Search for the most accurate network whose latency stays within the budget.
+
+    Latency comes from the table, accuracy from short training; what is too slow is never trained. Stopped or killed,
+    the same command goes on and ends with the same trials.
+
+    \b
+    Example:
+      mnas search --space mnasnet-small --data digits --table my_table --target-ms 0.3 --trials 20 --run runs/first
+    """
+    from mnas.searchers import load_config, search_run
+
+    given = {("table" if key == "table_name" else key): value for key, value in flags.items() if value is not None}
+    ctx = click.get_current_context()
+    if ctx.get_parameter_source("seed") is not click.core.ParameterSource.DEFAULT:
+        given["seed"] = seed
+    where = resume or folder
+    if where is None or (folder and resume):
+        raise click.UsageError("give the run folder: --run DIR, or --resume DIR to go on with its own configuration")
+    config = load_config(where / "config.toml" if resume else config_file, settings, given)
+    if dry_run:
+        output.emit({"run": str(where), "config": config.model_dump()}, people=lambda: click.echo(config.to_toml()))
+        return
+    with output.progress(f"search {where.name}") as progress:
+        run = search_run(config, where, progress=progress)
+    best, front = run.best(), run.front()
+    document = {
+        "run": str(where),
+        "trials": run.counts(),
+        "best": best.to_dict(),
+        "front": [trial.to_dict() for trial in front],
+    }
+
+    def people() -> None:
+        rows = [
+            (t.index, f"{t.accuracy:.4f}", f"{t.latency.ms:.3f}", f"{t.reward:.4f}", "best" if t == best else "")
+            for t in front
+        ]
+        table(
+            f"Pareto front of {where}",
+            ("trial", "accuracy", "ms", "reward", ""),
+            rows,
+            caption=f"{run.summary()}\nnext: mnas train {where}",
+        )
+
+    output.emit(document, people=people)

@@ -1,0 +1,166 @@
+"""From the units of a measurement to a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mnas.errors import CheckError
+from mnas.ir import Architecture, Placement
+from mnas.latency.anchors import anchor_ratio
+from mnas.latency.calibration import Calibration, Floats, calibrate
+from mnas.latency.execution import executed
+from mnas.latency.filter import TimeColumn, estimate, filtered, halves, split_half, visits
+from mnas.latency.partial import Unit, failures
+from mnas.latency.rawfile import write_samples
+from mnas.latency.table import Effort, LatencyTable, MeasuredNetwork, Role, Row
+from mnas.latency.validation import Check, check, judge
+from mnas.runtimes import Conditions
+
+_LEAST_UNLIKE = 2
+_MS = ["median_ms", "ci_low_ms", "ci_high_ms"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A finished measurement.
+
+    Attributes:
+        name: of the table.
+        conditions: what it holds under.
+        time: which clock to read.
+        facts: what the device said of itself.
+        rows: the placements, by name in the samples.
+        networks: text and role of the networks, by name in the samples.
+        units: what the processes gave.
+        base: the finished table that the rows are added to, if any.
+        version: of mnas.
+    """
+
+    name: str
+    conditions: Conditions
+    time: TimeColumn
+    facts: Mapping[str, str]
+    rows: Mapping[str, Placement]
+    networks: Mapping[str, tuple[str, Role]]
+    units: Sequence[Unit]
+    base: LatencyTable | None
+    version: str
+
+    def table(self) -> LatencyTable:
+        """Filter, fit, check and judge.
+
+        Raises:
+            CheckError: nothing was measured, too few networks to calibrate, or anchors that disagree with the base.
+        """
+        samples = pd.concat([unit.samples for unit in self.units], ignore_index=True)
+        failed = failures(self.units)
+        if samples.empty:
+            raise CheckError(f"nothing could be measured; the first reason: {next(iter(failed.values()), 'no items')}")
+        estimates = estimate(filtered(visits(samples, self.time)))
+        estimates = estimates.drop(index=[name for name in failed if name in estimates.index])
+        if self.base is not None:
+            estimates[_MS] /= self._ratio(estimates, self.base)
+            samples = _appended(self.base.samples, samples)
+        rows, networks = self._rows(estimates), self._networks(estimates)
+        fit, error = _fit(rows, networks)
+        twice = halves(samples, self.time)
+        whole = twice.index.isin([network.item for network in networks])
+        again = split_half(twice[whole])
+        verdict, remedy = judge(again, error, emulated=self.conditions.emulated)
+        return LatencyTable(
+            name=self.name,
+            conditions=self.conditions,
+            time=self.time,
+            facts=self.facts,
+            rows=rows,
+            failed=self._failed(failed, rows),
+            calibration=fit,
+            networks=networks,
+            remeasurement=again,
+            rows_remeasurement=split_half(twice[~whole]),
+            check=error,
+            verdict=verdict,
+            remedy=remedy,
+            effort=self._effort(samples),
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            version=self.version,
+            raw=write_samples(samples),
+        )
+
+    def _ratio(self, estimates: pd.DataFrame, base: LatencyTable) -> float:
+        ms = dict(zip(estimates.index, estimates["median_ms"], strict=True))
+        now = {text: ms[item] for item, (text, _) in self.networks.items() if item in ms}
+        return anchor_ratio(now, dict(base.anchors)).ratio
+
+    def _rows(self, estimates: pd.DataFrame) -> dict[Placement, Row]:
+        rows = dict(self.base.rows) if self.base else {}
+        for row in estimates[list(Row._fields)].itertuples():
+            name, median, low, high, rounds, reps, share = row
+            if name in self.rows:
+                rows[self.rows[name]] = Row(median, low, high, int(rounds), int(reps), share)
+        order = [*(self.base.rows if self.base else ()), *self.rows.values()]
+        return {placement: rows[placement] for placement in order if placement in rows}
+
+    def _networks(self, estimates: pd.DataFrame) -> tuple[MeasuredNetwork, ...]:
+        if self.base is not None:
+            return self.base.networks
+        ms = dict(zip(estimates.index, estimates["median_ms"], strict=True))
+        return tuple(
+            MeasuredNetwork(item, text, ms[item], role) for item, (text, role) in self.networks.items() if item in ms
+        )
+
+    def _failed(self, failed: Mapping[str, str], rows: Mapping[Placement, Row]) -> dict[Placement, str]:
+        before = dict(self.base.failed) if self.base else {}
+        now = {self.rows[name]: reason for name, reason in failed.items() if name in self.rows}
+        return {placement: reason for placement, reason in {**before, **now}.items() if placement not in rows}
+
+    def _effort(self, samples: pd.DataFrame) -> Effort:
+        every = filtered(visits(samples, self.time))
+        seconds = sum(unit.seconds for unit in self.units) + (self.base.effort.seconds if self.base else 0.0)
+        return Effort(
+            units=int(every["unit"].nunique()),
+            visits=len(every),
+            drift_percent=float(every["common"].std(ddof=0)) * 100,
+            preempted_share=float(samples["preempted"].mean()),
+            seconds=round(seconds, 1),
+        )
+
+
+def _appended(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([before, after.assign(unit=after["unit"] + before["unit"].max() + 1)], ignore_index=True)
+
+
+def _fit(rows: Mapping[Placement, Row], networks: Sequence[MeasuredNetwork]) -> tuple[Calibration, Check]:
+    """Calibrate on some networks and check on the others; networks that need rows which failed are left out.
+
+    Whether the runtime folds constants is judged by the leave-one-out errors of those calibration networks in which it
+    makes a difference; where fewer than two do, it is taken not to.
+    """
+    usable = [n for n in networks if all(p in rows for p in executed(Architecture.parse(n.architecture), False))]
+    test = np.array([network.role == "test" for network in usable], np.bool_)
+    ms = np.array([network.ms for network in usable], np.float64)
+    plain, folding = (_sums(rows, usable, folds) for folds in (False, True))
+    sums, fit = plain, _calibrated(plain, ms, ~test)
+    unlike = (plain != folding).any(axis=1)[~test]
+    if unlike.sum() >= _LEAST_UNLIKE:
+        other = replace(_calibrated(folding, ms, ~test), folds_constants=True)
+        if np.square(other.residuals)[unlike].sum() < np.square(fit.residuals)[unlike].sum():
+            sums, fit = folding, other
+    return fit, check(fit.ms(*sums[test].T), ms[test])
+
+
+def _sums(rows: Mapping[Placement, Row], networks: Sequence[MeasuredNetwork], folds_constants: bool) -> Floats:
+    """The sum of the rows of each network in ms, and their number, (n, 2)."""
+    needed = [executed(Architecture.parse(network.architecture), folds_constants) for network in networks]
+    sums = [(sum(rows[placement].median_ms for placement in each), len(each)) for each in needed]
+    return np.array(sums, np.float64).reshape(-1, 2)
+
+
+def _calibrated(sums: Floats, ms: Floats, which: NDArray[np.bool_]) -> Calibration:
+    return calibrate(sums[which, 0], sums[which, 1], ms[which])

@@ -1,0 +1,221 @@
+"""A latency table: measured rows, the fit that turns their sum into a network's latency, and its pedigree."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mnas.errors import MissingLatencyError
+from mnas.ir import Architecture, Placement
+from mnas.latency.calibration import LEAST_MS, Calibration
+from mnas.latency.execution import executed
+from mnas.latency.filter import Remeasurement, TimeColumn
+from mnas.latency.predictor import Estimate
+from mnas.latency.rawfile import read_samples
+from mnas.latency.validation import Check, Verdict
+from mnas.runtimes import Conditions
+from mnas.spaces import SearchSpace
+
+Role = Literal["anchor", "calibration", "test"]
+
+
+class Row(NamedTuple):
+    """One measured placement; the columns of a table's CSV.
+
+    Attributes:
+        median_ms: median over visits, at the typical speed of the measurement.
+        ci_low_ms: low end of its 95 % interval over visits.
+        ci_high_ms: high end.
+        rounds: number of visits, each in another round over all items.
+        reps: number of timed runs.
+        preempted_share: share of the runs during which the system took the core away, 0..1.
+    """
+
+    median_ms: float
+    ci_low_ms: float
+    ci_high_ms: float
+    rounds: int
+    reps: int
+    preempted_share: float
+
+
+class MeasuredNetwork(NamedTuple):
+    """A whole network that was measured with the rows, and its name in the raw samples.
+
+    Anchors calibrate too; tests do not.
+    """
+
+    item: str
+    architecture: str
+    ms: float
+    role: Role
+
+
+class Effort(NamedTuple):
+    """What the measurement took.
+
+    Attributes:
+        units: measuring processes.
+        visits: of all items.
+        drift_percent: standard deviation of the machine's common speed.
+        preempted_share: share of runs during which the system took the core away, 0..1.
+        seconds: wall time of all processes and of building their models.
+    """
+
+    units: int
+    visits: int
+    drift_percent: float
+    preempted_share: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """What one device needs for each placement, and for a network of them, under fixed conditions.
+
+    Tables are equal when all that was measured is; when, how long, and how busy the device was do not count.
+
+    Attributes:
+        name: the stem of its files.
+        conditions: what the times hold under.
+        time: which clock was read: CPU time of the thread, or wall time.
+        facts: what the device said of itself.
+        rows: the measured placements.
+        failed: placements that could not be measured, and why.
+        calibration: how a sum of rows becomes the latency of a network.
+        networks: the measured networks: anchors, other calibration networks, and held-out tests.
+        remeasurement: how well two halves of the measurement agree on the networks.
+        rows_remeasurement: the same on the rows.
+        check: error on the held-out networks.
+        verdict: valid, noisy or invalid.
+        remedy: what to do about a verdict that is not valid.
+        effort: what the measurement took.
+        date: when it ended, ISO 8601.
+        version: of mnas.
+        raw: gzipped CSV of the raw samples (`samples` reads it).
+        path: where it was read from or saved to, without suffix; empty if nowhere.
+    """
+
+    name: str
+    conditions: Conditions
+    time: TimeColumn
+    facts: Mapping[str, str] = field(compare=False)
+    rows: Mapping[Placement, Row]
+    failed: Mapping[Placement, str]
+    calibration: Calibration
+    networks: tuple[MeasuredNetwork, ...]
+    remeasurement: Remeasurement
+    rows_remeasurement: Remeasurement
+    check: Check
+    verdict: Verdict
+    remedy: str
+    effort: Effort = field(compare=False)
+    date: str = field(compare=False)
+    version: str
+    raw: bytes = field(repr=False)
+    path: str = field(default="", compare=False)
+
+    @property
+    def anchors(self) -> tuple[tuple[str, float], ...]:
+        """Text and ms of the networks by which this measurement is compared with others."""
+        return tuple((network.architecture, network.ms) for network in self.networks if network.role == "anchor")
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """The raw samples: unit, item, visit, round, rep, wall_ns, cpu_ns, preempted."""
+        return read_samples(self.raw)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 over conditions, rows and calibration: names the table in the metadata of what was made with it."""
+        rows = sorted((str(placement), row) for placement, row in self.rows.items())
+        return hashlib.sha256(repr((self.conditions, self.calibration, rows)).encode()).hexdigest()
+
+    @cached_property
+    def _ms(self) -> dict[Placement, float]:
+        return {placement: row.median_ms for placement, row in self.rows.items()}
+
+    def summary(self) -> str:
+        """Say in one line what the table holds under and how far to trust it."""
+        c, found = self.conditions, self.check
+        threads = f"{c.num_threads} thread{'s' if c.num_threads > 1 else ''}"
+        parts = [
+            f"{c.device}, {c.runtime} {c.runtime_version}, {c.dtype}, {threads}{', EMULATED' if c.emulated else ''}",
+            f"{len(self.rows)} rows" + (f", {len(self.failed)} failed" if self.failed else ""),
+            f"{found.n} networks held out: MAPE {found.mape_percent:.1f} %",
+            f"{found.within_10_percent:.0f} % within 10 %",
+            f"remeasurement {self.remeasurement.mape_without_level_percent:.1f} %",
+            f"{self.verdict}: {self.remedy}" if self.remedy else self.verdict,
+        ]
+        return " | ".join(parts)
+
+    def missing(self, placements: Iterable[Placement]) -> tuple[Placement, ...]:
+        """The placements without a row, once each, in order."""
+        return tuple(dict.fromkeys(placement for placement in placements if placement not in self.rows))
+
+    def predict(self, architecture: Architecture) -> Estimate:
+        """Price a network (see `LatencyModel`); tens of microseconds.
+
+        Raises:
+            MissingLatencyError: rows that the network needs were not measured.
+        """
+        fit, known = self.calibration, self._ms
+        placements = executed(architecture, fit.folds_constants)
+        try:
+            total = sum([known[placement] for placement in placements])
+        except KeyError:
+            raise self._lacks(placements, "--arch ARCH.txt") from None
+        ms = max(LEAST_MS, fit.overhead_ms + fit.scale * total + fit.per_row_ms * len(placements))
+        return Estimate(ms, max(0.0, ms * (1 - fit.interval_relative)), ms * (1 + fit.interval_relative))
+
+    def predict_batch(self, space: SearchSpace, encodings: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Price encodings (see `LatencyModel`); equal ones are decoded once.
+
+        Raises:
+            MissingLatencyError: rows that the networks need were not measured.
+        """
+        if not len(encodings):
+            return np.zeros(0)
+        unique, back = np.unique(encodings, axis=0, return_inverse=True)
+        folds = self.calibration.folds_constants
+        needed = [executed(space.decode(tuple(encoding)), folds) for encoding in unique.tolist()]
+        try:
+            total = np.array([sum([self._ms[p] for p in placements]) for placements in needed])
+        except KeyError:
+            raise self._lacks([p for placements in needed for p in placements], _flags(space)) from None
+        rows = np.array([len(placements) for placements in needed], np.float64)
+        return self.calibration.ms(total, rows)[back]
+
+    def explain(self, architecture: Architecture) -> list[tuple[Placement, float]]:
+        """Say what each executed placement of a network costs in it, dearest first.
+
+        The sum of the ms and `calibration.overhead_ms` is the prediction.
+
+        Raises:
+            MissingLatencyError: rows that the network needs were not measured.
+        """
+        fit = self.calibration
+        placements = executed(architecture, fit.folds_constants)
+        if self.missing(placements):
+            raise self._lacks(placements, "--arch ARCH.txt")
+        priced = [(p, fit.scale * self._ms[p] + fit.per_row_ms) for p in placements]
+        return sorted(priced, key=lambda pair: -pair[1])
+
+    def _lacks(self, placements: Iterable[Placement], what: str) -> MissingLatencyError:
+        c = self.conditions
+        flags = [f"--dtype {c.dtype}"] if c.dtype != "float32" else []
+        flags += [f"--num-threads {c.num_threads}"] if c.num_threads != 1 else []
+        where = [f"--device {c.device}", f"--runtime {c.runtime}", *flags, f"-o {self.path or self.name}"]
+        command = " ".join(["mnas profile", what, *where])
+        return MissingLatencyError(self.name, [str(p) for p in self.missing(placements)], command)
+
+
+def _flags(space: SearchSpace) -> str:
+    return f"--space {space.name} --classes {space.classes} --image-size {space.x.h} --channels {space.x.c}"

@@ -1,0 +1,129 @@
+"""What ONNX and TFLite have in common: named values, operators over them, and the walk over a network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnas.ir import Layer, Network, Shape
+from mnas.ir.layers import Join, JoinKind, joined
+from mnas.lower.fold import Step, folded
+from mnas.lower.weights import Weights
+
+
+class Value(NamedTuple):
+    """A tensor by name; `flat` means that it is stored as (N, C), else as a map."""
+
+    name: str
+    shape: Shape
+    flat: bool = False
+
+
+class Operator(NamedTuple):
+    """One operator of the target language; it gives one value."""
+
+    kind: str
+    inputs: list[str]
+    output: Value
+    attributes: dict[str, Any]
+
+
+@dataclass
+class Graph(ABC):
+    """A network being written in one language.
+
+    A subclass says how a word becomes operators. Values are named after their node and layer: `n3.0.1` is the child 1
+    of child 0 of node 3 (from 0), so that a profile of the file can be read by node.
+    """
+
+    joins: ClassVar[dict[JoinKind, str]]
+    channel_axis: ClassVar[int]
+    network: Network
+    weights: Weights
+    constants: dict[str, NDArray[Any]] = field(default_factory=dict)
+    operators: dict[str, Operator] = field(default_factory=dict)
+
+    @abstractmethod
+    def step(self, step: Step, value: Value) -> Value:
+        """Write one word that is neither `Seq` nor `Join`."""
+
+    @abstractmethod
+    def as_map(self, value: Value) -> Value:
+        """Write what gives a flat value its map of 1x1 back."""
+
+    @abstractmethod
+    def finish(self, value: Value) -> Value:
+        """Write what makes `value` the network's output `logits`: (N, C) if its map is 1x1."""
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """The network's inputs: `image`, or `image0`, `image1`, ..."""
+        shapes = self.network.inputs
+        names = ["image"] if len(shapes) == 1 else [f"image{i}" for i in range(len(shapes))]
+        return tuple(map(Value, names, shapes))
+
+    def write(self) -> Value:
+        """Write the whole network and drop what its output does not need; give back the output."""
+        values = list(self.inputs)
+        for i, (node, placement) in enumerate(zip(self.network.nodes, self.network.placements, strict=True)):
+            value = self._joined(node.join, [values[s] for s in node.sources], f"n{i}.join")
+            values.append(self._layer(placement.op.layers(placement.x), placement.x, str(i), value))
+        output = self.finish(values[-1])
+        needed = {output.name}
+        for name, operator in reversed(self.operators.items()):
+            if name in needed:
+                needed.update(operator.inputs)
+        self.operators = {name: operator for name, operator in self.operators.items() if name in needed}
+        self.constants = {name: array for name, array in self.constants.items() if name in needed}
+        return output
+
+    def _layer(self, layer: Layer, x: Shape, path: str, value: Value) -> Value:
+        for step in folded(layer, x, path, self.weights):
+            match step.layer:
+                case Join(kind, branches):
+                    ends = [self._layer(b, step.x, f"{step.path}.{j}", value) for j, b in enumerate(branches)]
+                    value = self._joined(kind, ends, f"n{step.path}")
+                case _:
+                    value = self.step(step, value)
+        return value
+
+    def _joined(self, kind: JoinKind, values: Sequence[Value], name: str) -> Value:
+        flat = all(value.flat for value in values)
+        total, *others = values if flat else [self.as_map(value) for value in values]
+        if kind == "cat" and others:
+            y = Value(name, joined(kind, tuple(value.shape for value in values)), flat)
+            axis = {"axis": 1 if flat else self.channel_axis}
+            return self.emit(self.joins[kind], [total.name, *(value.name for value in others)], y, axis)
+        for i, value in enumerate(others, start=1):
+            y = Value(name if i == len(others) else f"{name}.{kind}{i}", joined(kind, (total.shape, value.shape)), flat)
+            total = self.emit(self.joins[kind], [total.name, value.name], y)
+        return total
+
+    def emit(self, kind: str, inputs: Sequence[str], output: Value, attributes: dict[str, Any] | None = None) -> Value:
+        """Append an operator; one whose output is known stands for the same."""
+        self.operators.setdefault(output.name, Operator(kind, list(inputs), output, attributes or {}))
+        return output
+
+    def constant(self, name: str, array: NDArray[Any]) -> str:
+        """Enter a constant; a name that is known stands for the same numbers."""
+        self.constants.setdefault(name, array)
+        return name
+
+    def numbers(self, name: str, weight: NDArray[Any], bias: NDArray[Any]) -> list[str]:
+        """Enter the two constants of a convolution or linear layer."""
+        return [self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)]
+
+    def rename_output(self, value: Value) -> Value:
+        """Call the value of an operator `logits`; operators that read it are no longer needed."""
+        operator = self.operators.pop(value.name)
+        return self.emit(operator.kind, operator.inputs, value._replace(name="logits"), operator.attributes)
+
+
+def scalar(number: float) -> NDArray[np.float32]:
+    """A constant without axes."""
+    return np.array(number, np.float32)

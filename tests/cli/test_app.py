@@ -1,0 +1,115 @@
+"""Help, exit codes and messages of the command line."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import click
+import pytest
+
+from mnas.cli import app
+from mnas.cli.app import VERBS, run
+from mnas.errors import CheckError, ConfigError, DeviceError, MissingLatencyError, MnasError
+
+
+def _commands(command: click.Command, name: str) -> list[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        return [pair for sub in command.commands for pair in _commands(command.commands[sub], f"{name} {sub}")]
+    return [(name, command)]
+
+
+ALL = [
+    pair
+    for verb in VERBS
+    for pair in _commands(app.group.get_command(click.Context(app.group), verb) or click.Command(verb), verb)
+]
+
+
+@pytest.mark.parametrize(("name", "command"), ALL, ids=[name for name, _ in ALL])
+def test_every_verb_has_help_with_an_example_and_json(
+    name: str, command: click.Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*name.split(), "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"Example:\n  mnas {name}" in shown.replace("\n    mnas", "\n  mnas").replace("  Example:", "Example:")
+    for option in ("--json", "--seed", "--quiet", "--verbose"):
+        assert option in shown
+
+
+def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {verb} " in shown for verb in VERBS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "Usage"),
+        (["fly"], 2, "No such command 'fly'"),
+        (["profile", "-o", "t"], 2, "give --space, --arch or both"),
+        (["profile", "--space", "nowhere", "-o", "t"], 2, "unknown search space 'nowhere'; known: mnasnet"),
+        (["predict", "mnasnet-a1", "--table", "missing"], 1, "missing"),
+        (["search", "--trials", "3"], 2, "give the run folder"),
+        (["export", "nothing-here"], 2, "no run folder, checkpoint, architecture file or published network"),
+        (["profile", "--space", "mnasnet-small", "--device", "nophone", "-o", "t"], 3, "unknown device 'nophone'"),
+    ],
+)
+def test_bad_requests(
+    arguments: list[str],
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments) == code
+    shown = capsys.readouterr()
+    assert message in shown.err + shown.out
+    assert "Traceback" not in shown.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (MnasError("it broke"), 1, "it broke"),
+        (ConfigError("bad key"), 2, "bad key"),
+        (DeviceError("unplugged"), 3, "unplugged"),
+        (CheckError("over budget"), 4, "over budget"),
+        (MissingLatencyError("t", ["conv_c8@3x8x8"], "mnas profile ..."), 5, "conv_c8@3x8x8"),
+        (KeyboardInterrupt(), 130, "the same command goes on"),
+        (OSError(errno.ENOSPC, "No space left on device", "table.csv"), 1, "No space left on device: table.csv"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 0, ""),
+    ],
+)
+def test_errors_become_messages_and_exit_codes(
+    error: BaseException, code: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    monkeypatch.setattr("mnas.devices.devices", fail)
+    assert run(["devices"]) == code
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert shown.out == ""
+
+
+def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["devices", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "mnas.devices/1"
+    assert "local" in [device["name"] for device in document["devices"]]
+
+
+def test_dry_run_counts_rows_and_writes_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["profile", "--space", "mnasnet-small", "-o", "t", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 400
+    assert list(tmp_path.iterdir()) == []

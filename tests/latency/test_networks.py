@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from mnas.errors import ConfigError
+from mnas.latency.networks import draw_networks, roles
+from mnas.spaces import space
+from tests.latency.fakes import tiny
+
+
+@pytest.mark.parametrize("name", ["mnasnet-small", "nasbench201"])
+def test_sets_are_disjoint_and_of_the_size_asked_for(name: str) -> None:
+    calibration, test = draw_networks(space(name), 21, 18, seed=3)
+    assert (len(calibration), len(test)) == (21, 18)
+    assert len({network.canonical() for network in (*calibration, *test)}) == 39
+
+
+def test_the_biased_half_spans_more_than_the_uniform_half() -> None:
+    calibration, test = draw_networks(space("mnasnet-small"), 40, 40, seed=0)
+    for networks in (calibration, test):
+        macs = [network.cost.macs for network in networks]
+        assert max(macs[:20]) / min(macs[:20]) > 1.5 * max(macs[20:]) / min(macs[20:])
+
+
+def test_seeds_decide() -> None:
+    first, again, other = (draw_networks(space("mnasnet-small"), 5, 5, seed) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_a_small_space_is_shared_out() -> None:
+    calibration, test = draw_networks(tiny(), 100, 50, seed=0)
+    assert len(calibration) == pytest.approx(2 * len(test), rel=0.2)
+    assert 30 < len({network.canonical() for network in (*calibration, *test)}) < 60
+
+
+def test_too_few_networks_are_refused() -> None:
+    with pytest.raises(ConfigError, match="at least 3 networks; 2 were asked for and space tiny gave 2"):
+        draw_networks(tiny(), 2, 20, seed=0)
+
+
+def test_anchors_span_the_calibration_networks() -> None:
+    calibration, test = draw_networks(space("mnasnet-small"), 20, 20, seed=0)
+    named = roles(calibration, test)
+    assert [network for network, _ in named] == [*calibration, *test]
+    assert [role for _, role in named[20:]] == ["test"] * 20
+    macs = sorted(network.cost.macs for network in calibration)
+    anchors = sorted(network.cost.macs for network, role in named if role == "anchor")
+    assert len(anchors) == 8
+    assert (anchors[0], anchors[-1]) == (macs[0], macs[-1])
+
+
+def test_few_calibration_networks_are_all_anchors() -> None:
+    calibration, test = draw_networks(tiny(), 5, 5, seed=0)
+    assert [role for _, role in roles(calibration, test)] == ["anchor"] * 5 + ["test"] * 5

@@ -1,0 +1,374 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mnas.latency.partial
+import mnas.latency.storage
+from mnas.errors import CheckError, ConfigError, DeviceError, FormatError, MnasError
+from mnas.files import write_bytes
+from mnas.ir import Architecture, Placement
+from mnas.latency import LatencyTable, load_table, report
+from mnas.latency.storage import save_table
+from tests.latency.fakes import (
+    FakeRuntime,
+    measure_tiny,
+    network_ms,
+    row_ms,
+    tiny,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+def files(prefix: Path) -> list[str]:
+    return sorted(path.name for path in prefix.parent.iterdir())
+
+
+def test_a_drifting_machine_gives_the_true_rows_and_fit(tmp_path: Path, fake: FakeRuntime) -> None:
+    table = measure_tiny(tmp_path / "t", passes=8)
+    assert set(table.rows) == set(tiny().placements())
+    level = table.rows[next(iter(table.rows))].median_ms / row_ms(next(iter(table.rows)))
+    for placement, row in table.rows.items():
+        assert row.median_ms == pytest.approx(level * row_ms(placement), rel=0.03)
+        assert row.rounds == 16
+        assert row.reps == 32
+    assert table.check.n == 6
+    assert table.check.mape_percent < 2
+    assert table.remeasurement.mape_without_level_percent < 2
+    assert table.verdict == "valid"
+    assert table.effort.units == 4
+    assert 3 < table.effort.drift_percent < 30
+
+
+def test_a_still_machine_is_predicted_within_its_noise(tmp_path: Path, fake: FakeRuntime) -> None:
+    fake.swing = fake.noise = 0
+    table = measure_tiny(tmp_path / "t")
+    for encoding in ((0, 0, 0, 0, 0), (3, 1, 1, 2, 2), (2, 0, 1, 0, 1)):
+        architecture = tiny().decode(encoding)
+        assert table.predict(architecture).ms == pytest.approx(network_ms(architecture), rel=0.01)
+
+
+def test_networks_are_disjoint_and_anchors_are_everywhere(tmp_path: Path, fake: FakeRuntime) -> None:
+    table = measure_tiny(tmp_path / "t", space=tiny(stages=2), networks=(12, 10), max_memory_gb=0.186)
+    keys = [Architecture.parse(network.architecture).canonical() for network in table.networks]
+    assert len(set(keys)) == len(keys) == 22
+    assert [network.role for network in table.networks].count("test") == 10
+    anchors = {network.item for network in table.networks if network.role == "anchor"}
+    assert len(anchors) == 8
+    assert len(fake.calls) > 4
+    assert all(anchors <= set(call) for call in fake.calls)
+    rest = [name for call in fake.calls[::2] for name in call if name not in anchors]
+    assert len(rest) == len(set(rest)) == len(table.rows) + 22 - 8
+    ms = sorted(network.ms for network in table.networks if network.role != "test")
+    span = [ms for _, ms in table.anchors]
+    assert min(span) < 1.1 * ms[0]
+    assert max(span) > 0.9 * ms[-1]
+
+
+def test_it_is_saved_and_nothing_else_is_left(tmp_path: Path, fake: FakeRuntime) -> None:
+    table = measure_tiny(tmp_path / "deep" / "t.v1")
+    assert files(tmp_path / "deep" / "x") == ["t.v1.csv", "t.v1.samples.csv.gz", "t.v1.toml"]
+    assert load_table(tmp_path / "deep" / "t.v1") == table
+    assert (table.name, table.path) == ("t.v1", str(tmp_path / "deep" / "t.v1"))
+
+
+def test_without_a_path_nothing_is_written(tmp_path: Path, fake: FakeRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = measure_tiny(None)
+    assert (table.name, table.path) == ("tiny-local-fake", "")
+    assert len(table.rows) == len(list(tiny().placements()))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_seed_gives_the_same_table(tmp_path: Path, fake: FakeRuntime) -> None:
+    first, second, other = (measure_tiny(tmp_path / f"t{i}", seed=i // 2) for i in range(3))
+    assert replace(first, name="") == replace(second, name="")
+    assert replace(first, name="") != replace(other, name="")
+
+
+@pytest.mark.parametrize("unit", range(4))
+def test_an_interrupted_run_goes_on(tmp_path: Path, fake: FakeRuntime, kept: Path, unit: int) -> None:
+    fake.dies_at = unit
+    with pytest.raises(KeyboardInterrupt):
+        measure_tiny(tmp_path / kept.name)
+    assert files(tmp_path / "x") == [f"{kept.name}.partial"]
+    with pytest.raises(FormatError, match="unfinished: run the same mnas profile again"):
+        load_table(tmp_path / kept.name)
+    table = measure_tiny(tmp_path / kept.name)
+    assert len(fake.calls) == 4
+    assert table == load_table(kept)
+    assert len(files(tmp_path / "x")) == 3
+
+
+class Dying:
+    """Writes files, but the `at`-th write does not happen."""
+
+    def __init__(self, at: int, write: Callable[[Path, bytes], None], error: BaseException) -> None:
+        self.left, self.write, self.error = at, write, error
+
+    def write_bytes(self, path: Path, data: bytes) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
+        self.write(path, data)
+
+    def write_text(self, path: Path, text: str) -> None:
+        self.write_bytes(path, text.encode())
+
+
+def die_at(monkeypatch: pytest.MonkeyPatch, at: int, error: BaseException) -> None:
+    dying = Dying(at, write_bytes, error)
+    for module in (mnas.latency.partial, mnas.latency.storage):
+        monkeypatch.setattr(module, "write_bytes", dying.write_bytes)
+        monkeypatch.setattr(module, "write_text", dying.write_text)
+
+
+@pytest.mark.parametrize("at", range(12))  # plan, 4 units of two files, 3 files of the table
+def test_death_at_any_write_loses_at_most_a_unit(
+    tmp_path: Path, fake: FakeRuntime, kept: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    with monkeypatch.context() as patch:
+        die_at(patch, at, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            measure_tiny(tmp_path / kept.name)
+    assert measure_tiny(tmp_path / kept.name) == load_table(kept)
+    assert len(fake.calls) <= 5
+    assert len(files(tmp_path / "x")) == 3
+
+
+def test_death_between_saving_and_tidying(
+    tmp_path: Path, fake: FakeRuntime, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(mnas.latency.partial.Partial, "remove", lambda self: os.kill(os.getpid(), 0))
+        measure_tiny(tmp_path / kept.name)
+    assert len(files(tmp_path / "x")) == 4
+    assert measure_tiny(tmp_path / kept.name) == load_table(kept)
+    assert len(fake.calls) == 4
+    assert len(files(tmp_path / "x")) == 3
+
+
+def test_a_full_disk_ends_cleanly(
+    tmp_path: Path, fake: FakeRuntime, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        die_at(patch, 6, OSError(errno.ENOSPC, "No space left on device", "somewhere"))
+        with pytest.raises(MnasError, match="somewhere: No space left on device; what was measured is kept"):
+            measure_tiny(tmp_path / kept.name)
+    assert measure_tiny(tmp_path / kept.name) == load_table(kept)
+    assert len(fake.calls) == 5
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tests.latency.fakes import FakeRuntime, install, measure_tiny
+install(FakeRuntime(swing=0.1, noise=0.01, dies_at=int(sys.argv[2]), hard=True))
+measure_tiny(Path(sys.argv[1]))
+"""
+
+
+def test_a_killed_process_goes_on(tmp_path: Path, fake: FakeRuntime, kept: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path / kept.name), "2"], cwd=ROOT, timeout=120, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert files(tmp_path / "x") == [f"{kept.name}.partial"]
+    assert measure_tiny(tmp_path / kept.name) == load_table(kept)
+    assert len(fake.calls) == 2
+
+
+def test_another_unfinished_measurement_is_not_touched(tmp_path: Path, fake: FakeRuntime) -> None:
+    fake.dies_at = 1
+    with pytest.raises(KeyboardInterrupt):
+        measure_tiny(tmp_path / "t")
+    with pytest.raises(ConfigError, match=r"t\.partial holds another unfinished .*passes: 3 there, 4 asked.*delete"):
+        measure_tiny(tmp_path / "t", passes=4)
+    assert len(measure_tiny(tmp_path / "t").rows) == len(list(tiny().placements()))
+
+
+def test_a_finished_table_is_given_back(tmp_path: Path, fake: FakeRuntime) -> None:
+    table = measure_tiny(tmp_path / "t")
+    calls = len(fake.calls)
+    assert measure_tiny(tmp_path / "t.toml") == table
+    assert len(fake.calls) == calls
+
+
+@pytest.fixture
+def grown(tmp_path: Path, kept: Path) -> Path:
+    """A copy of the finished table, to which rows are added."""
+    for path in kept.parent.iterdir():
+        shutil.copy(path, tmp_path)
+    return tmp_path / kept.name
+
+
+def test_missing_rows_are_measured_with_the_anchors_and_rescaled(grown: Path, fake: FakeRuntime) -> None:
+    before = load_table(grown)
+    fake.slowness, fake.swing, fake.noise = 1.3, 0.0, 0.0
+    more = tiny(classes=100)
+    after = measure_tiny(grown, space=more, passes=6)
+    fresh = [placement for placement in more.placements() if placement not in before.rows]
+    assert fresh
+    assert set(after.rows) == {*before.rows, *fresh}
+    assert all(after.rows[placement] == row for placement, row in before.rows.items())
+    level = before.anchors[0][1] / network_ms(Architecture.parse(before.anchors[0][0]))
+    for placement in fresh:
+        assert after.rows[placement].median_ms == pytest.approx(level * row_ms(placement), rel=0.03)
+    assert set(fake.calls[0]) == {str(p) for p in fresh} | {n.item for n in before.networks if n.role == "anchor"}
+    assert after.networks == before.networks
+    assert after.effort.units == before.effort.units + 2
+    assert load_table(grown) == after
+    assert after.missing(more.placements()) == ()
+
+
+def test_the_placements_of_an_architecture_are_added(grown: Path, fake: FakeRuntime) -> None:
+    architecture = Architecture.parse("input 1x8x8\nconv_c8_s2\nmbconv_c24_k5\nconv_c24_k7")
+    before = load_table(grown)
+    after = measure_tiny(grown, space=None, architectures=[architecture])
+    after = measure_tiny(grown, architectures=[architecture])
+    assert set(after.rows) - set(before.rows) == set(architecture.placements[1:])
+    assert after.predict(architecture).ms == pytest.approx(network_ms(architecture), rel=0.3)
+
+
+@pytest.mark.parametrize("at", range(11))  # 3 files of the base, plan, 2 units of two files, 3 files of the table
+def test_growing_survives_death_at_any_write(
+    grown: Path, fake: FakeRuntime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, at: int
+) -> None:
+    more = tiny(classes=100)
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in grown.parent.glob(f"{grown.name}.*"):
+        shutil.copy(path, other)
+    expected = measure_tiny(other / grown.name, space=more)
+    with monkeypatch.context() as patch:
+        die_at(patch, at, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            measure_tiny(grown, space=more)
+    assert measure_tiny(grown, space=more) == expected
+    assert sorted(path.name for path in grown.parent.glob(f"{grown.name}*")) == files(other / "x")
+
+
+def test_anchors_that_disagree_refuse_new_rows(grown: Path, fake: FakeRuntime) -> None:
+    before = load_table(grown)
+    fake.uneven, fake.swing = 3.0, 0.0
+    with pytest.raises(CheckError, match="anchors disagree by"):
+        measure_tiny(grown, space=tiny(classes=100))
+    assert load_table(grown) == before
+
+
+def test_other_conditions_are_refused(grown: Path, fake: FakeRuntime) -> None:
+    fake.runtime_version = "2"
+    with pytest.raises(ConfigError, match=r"holds under other conditions \(runtime_version: '1' against '2'\)"):
+        measure_tiny(grown)
+
+
+def test_a_damaged_table_is_not_overwritten(grown: Path, fake: FakeRuntime) -> None:
+    csv = grown.with_name(f"{grown.name}.csv")
+    csv.write_text(csv.read_text().replace("16", "17", 1))
+    with pytest.raises(FormatError, match="edited or truncated"):
+        measure_tiny(grown)
+    assert fake.calls == []
+
+
+def test_failed_rows_are_reported_and_the_others_go_on(tmp_path: Path, fake: FakeRuntime) -> None:
+    broken = list(tiny().placements())[5]
+    fake.broken = frozenset({str(broken)})
+    table = measure_tiny(tmp_path / "t")
+    assert table.failed == {broken: "it crashed"}
+    assert broken not in table.rows
+    assert len(table.rows) == len(list(tiny().placements())) - 1
+    assert sum(str(broken) in call for call in fake.calls) == 1  # its second process does not try again
+    assert load_table(tmp_path / "t") == table
+    assert report(table)["failures"] == {str(broken): "it crashed"}
+    assert report(table)["failed"] == 1
+    fake.broken = frozenset()
+    again = measure_tiny(tmp_path / "t")
+    assert again.failed == {}
+    assert broken in again.rows
+
+
+def test_nothing_runs(tmp_path: Path, fake: FakeRuntime) -> None:
+    space = tiny()
+    fake.broken = frozenset(map(str, space.placements())) | frozenset(
+        str(space.decode(tuple(e)))
+        for e in __import__("itertools").product(range(4), range(2), range(2), range(3), range(3))
+    )
+    with pytest.raises(CheckError, match="nothing could be measured; the first reason: it crashed"):
+        measure_tiny(tmp_path / "t", loads=1, max_memory_gb=2)
+
+
+def test_emulated_tables_are_never_valid(tmp_path: Path, fake: FakeRuntime) -> None:
+    fake.emulated = True
+    table = measure_tiny(tmp_path / "t")
+    assert table.verdict == "invalid"
+    assert "emulated" in table.remedy
+    assert load_table(tmp_path / "t").conditions.emulated
+
+
+def test_a_table_needs_networks(tmp_path: Path, fake: FakeRuntime) -> None:
+    with pytest.raises(ConfigError, match="at least 3 networks; 2 were asked for"):
+        measure_tiny(tmp_path / "t", networks=(2, 6))
+    with pytest.raises(ConfigError, match=r"no finished table .* name a space"):
+        measure_tiny(tmp_path / "t", space=None, architectures=[tiny().decode((0, 0, 0, 0, 0))])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dtype": "int8"}, "float32 only"),
+        ({"loads": 0}, "loads must be at least 1"),
+        ({"passes": 0}, "passes must be at least 1"),
+        ({"num_threads": 0}, "num_threads must be at least 1"),
+        ({"max_memory_gb": 0.1}, "max_memory_gb 0.1 is too small"),
+    ],
+)
+def test_settings_are_checked(tmp_path: Path, fake: FakeRuntime, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        measure_tiny(tmp_path / "t", **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_device_is_named(tmp_path: Path, fake: FakeRuntime) -> None:
+    with pytest.raises(DeviceError, match="pixel99"):
+        measure_tiny(tmp_path / "t", device="pixel99")
+
+
+def test_progress_names_every_process(tmp_path: Path, fake: FakeRuntime) -> None:
+    seen: list[tuple[int, int]] = []
+    measure_tiny(tmp_path / "t", progress=lambda done, total, what: seen.append((done, total)))
+    assert sorted(set(seen)) == [(i, 4) for i in range(5)]
+
+
+def test_the_report_has_the_promised_keys(table: LatencyTable) -> None:
+    found = report(table)
+    promised = {"table", "rows", "failed", "remeasurement_mape_percent", "verdict", "check"}
+    assert promised | {"seconds", "drift_percent", "preempted_share"} <= set(found)
+    assert {"n", "mape_percent", "within_10_percent", "spearman"} <= set(found["check"])
+    assert found["rows"] == len(table.rows)
+    json.loads(json.dumps(found, allow_nan=False))
+
+
+def test_the_summary_is_one_line(table: LatencyTable) -> None:
+    assert table.summary().startswith("local, fake 1, float32, 1 thread | 39 rows | 6 networks held out: MAPE ")
+    assert table.summary().endswith("| valid")
+    noisy = replace(table, verdict="noisy", remedy="profile again", failed={next(iter(table.rows)): "why"})
+    assert "39 rows, 1 failed |" in noisy.summary()
+    assert noisy.summary().endswith("| noisy: profile again")
+
+
+def test_saving_elsewhere_renames(table: LatencyTable, tmp_path: Path) -> None:
+    assert save_table(table, tmp_path / "other").name == "other"
+    assert load_table(tmp_path / "other") == replace(table, name="other")
+    assert isinstance(next(iter(table.rows)), Placement)

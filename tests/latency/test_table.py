@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mnas.errors import MissingLatencyError
+from mnas.ir import Architecture
+from mnas.latency import LatencyModel, LatencyTable
+from mnas.spaces import sample, space
+from tests.latency.fakes import network_ms, tiny
+
+ARCHITECTURE = tiny().decode((3, 1, 1, 2, 1))
+FOREIGN = Architecture.parse("input 1x8x8\nconv_c8_s2\nconv_c40_k7\nconv_c40_k7\nhead_c8_n10")
+
+
+def test_a_prediction_is_the_fitted_sum_of_rows(table: LatencyTable) -> None:
+    fit, placements = table.calibration, ARCHITECTURE.placements
+    total = sum(table.rows[placement].median_ms for placement in placements)
+    found = table.predict(ARCHITECTURE)
+    assert found.ms == pytest.approx(fit.overhead_ms + fit.scale * total + fit.per_row_ms * len(placements))
+    assert found.low_ms == pytest.approx(found.ms * (1 - fit.interval_relative))
+    assert found.high_ms == pytest.approx(found.ms * (1 + fit.interval_relative))
+    level = table.anchors[0][1] / network_ms(Architecture.parse(table.anchors[0][0]))
+    assert found.ms == pytest.approx(level * network_ms(ARCHITECTURE), rel=0.05)
+
+
+def test_a_table_is_a_latency_model(table: LatencyTable) -> None:
+    model: LatencyModel = table
+    encodings = sample(tiny(), np.random.default_rng(0), 50)
+    expected = [table.predict(tiny().decode(tuple(encoding))).ms for encoding in encodings.tolist()]
+    assert model.predict_batch(tiny(), encodings) == pytest.approx(expected, rel=1e-12)
+    assert model.predict_batch(tiny(), encodings[:0]).shape == (0,)
+
+
+def test_an_explanation_sums_to_the_prediction(table: LatencyTable) -> None:
+    parts = table.explain(ARCHITECTURE)
+    assert [ms for _, ms in parts] == sorted((ms for _, ms in parts), reverse=True)
+    assert sorted(str(placement) for placement, _ in parts) == sorted(map(str, ARCHITECTURE.placements))
+    total = table.calibration.overhead_ms + sum(ms for _, ms in parts)
+    assert total == pytest.approx(table.predict(ARCHITECTURE).ms)
+
+
+def test_missing_rows_name_the_command_that_measures_them(table: LatencyTable) -> None:
+    missing = table.missing(FOREIGN.placements)
+    assert [str(placement) for placement in missing] == [
+        "conv_c40_k7@8x4x4",
+        "conv_c40_k7@40x4x4",
+        "head_c8@40x4x4",
+    ] or len(missing) == 3
+    for ask in (table.predict, table.explain):
+        with pytest.raises(MissingLatencyError) as caught:
+            ask(FOREIGN)
+        assert caught.value.missing == tuple(map(str, missing))
+        command = f"mnas profile --arch ARCH.txt --device local --runtime fake -o {table.path}"
+        assert str(caught.value).endswith(command)
+
+
+def test_missing_rows_of_a_space_name_the_space(table: LatencyTable) -> None:
+    other = space("mnasnet-small", classes=7, image_size=32)
+    elsewhere = replace(table, path="", conditions=replace(table.conditions, num_threads=2))
+    with pytest.raises(MissingLatencyError) as caught:
+        elsewhere.predict_batch(other, np.zeros((2, len(other.choices)), np.int64))
+    assert str(caught.value).endswith(
+        "mnas profile --space mnasnet-small --classes 7 --image-size 32 --channels 1 "
+        f"--device local --runtime fake --num-threads 2 -o {table.name}"
+    )
+
+
+def test_the_digest_follows_what_predictions_rest_on(table: LatencyTable) -> None:
+    assert replace(table, name="x", date="never").sha256 == table.sha256
+    assert replace(table, rows=dict(list(table.rows.items())[1:])).sha256 != table.sha256
+    assert replace(table, calibration=replace(table.calibration, scale=2.0)).sha256 != table.sha256
+    assert len(table.sha256) == 64
+
+
+def test_raw_samples_are_kept(table: LatencyTable) -> None:
+    samples = table.samples
+    assert set(samples["item"]) == {str(p) for p in table.rows} | {network.item for network in table.networks}
+    assert samples["preempted"].dtype == bool
+    assert samples["unit"].nunique() == table.effort.units
+    assert (samples["cpu_ns"] > 0).all()
