@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,6 +79,18 @@ class Partial:
             f"{self.folder} holds another unfinished measurement ({unlike}): run its own command to finish it, or "
             "delete the folder to begin this one"
         )
+
+    @contextmanager
+    def models(self) -> Iterator[Path]:
+        """A folder for the models of one chunk: removed afterwards, or by the next run if this one is killed."""
+        folder = self.folder / "models"
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def finished(self, unit: int) -> Unit | None:
         """What a unit gave, if it is finished."""

@@ -198,8 +198,8 @@ class _Work:
         began = time.monotonic()
         self.progress(numbers[0], total, f"building {len(chunk)} models")
         fresh: list[Unit] = []
-        with TemporaryDirectory(prefix="mnas-profile-") as folder:
-            models = write_models({name: self.items[name] for name in chunk}, Path(folder), self.runtime, self.seed)
+        with self.partial.models() as folder:
+            models = write_models({name: self.items[name] for name in chunk}, folder, self.runtime, self.seed)
             failed = models.failed
             for number in numbers:
                 known = failures([*done, *fresh]) | failed

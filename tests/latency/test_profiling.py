@@ -185,6 +185,7 @@ def test_a_killed_process_goes_on(tmp_path: Path, fake: FakeRuntime, kept: Path)
         [sys.executable, "-c", SCRIPT, str(tmp_path / kept.name), "2"], cwd=ROOT, timeout=120, check=False
     )
     assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / f"{kept.name}.partial" / "models").is_dir()
     assert files(tmp_path / "x") == [f"{kept.name}.partial"]
     assert measure_tiny(tmp_path / kept.name) == load_table(kept)
     assert len(fake.calls) == 2
