@@ -63,7 +63,9 @@ class Size:
     passes: int | None
 
 
-FULL = Size(trials=40, images=2000, trial_epochs=2, epochs=2, train_images=55_000, batch=64, lr=0.1, loads=2, passes=None)
+FULL = Size(
+    trials=40, images=2000, trial_epochs=2, epochs=2, train_images=55_000, batch=64, lr=0.1, loads=2, passes=None
+)
 QUICK = Size(trials=4, images=400, trial_epochs=1, epochs=3, train_images=1200, batch=16, lr=0.03, loads=2, passes=2)
 
 
