@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -81,8 +80,6 @@ def run(arguments: list[str]) -> int:
         click.echo(f"mnas: {error}", err=True)
         return error.exit_code
     except OSError as error:
-        if error.errno == errno.EPIPE:
-            return 0
         return _failed(error)
     return result if isinstance(result, int) else 0
 

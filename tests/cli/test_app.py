@@ -51,7 +51,7 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         (["fly"], 2, "No such command 'fly'"),
         (["profile", "-o", "t"], 2, "give --space, --arch or both"),
         (["profile", "--space", "nowhere", "-o", "t"], 2, "unknown search space 'nowhere'; known: mnasnet"),
-        (["predict", "mnasnet-a1", "--table", "missing"], 1, "missing"),
+        (["predict", "mnasnet-a1", "--table", "nowhere"], 2, "no latency table nowhere; shipped:"),
         (["search", "--trials", "3"], 2, "give the run folder"),
         (["export", "nothing-here"], 2, "no run folder, checkpoint, architecture file or published network"),
         (["profile", "--space", "mnasnet-small", "--device", "nophone", "-o", "t"], 3, "unknown device 'nophone'"),
@@ -83,7 +83,6 @@ def test_bad_requests(
         (MissingLatencyError("t", ["conv_c8@3x8x8"], "mnas profile ..."), 5, "conv_c8@3x8x8"),
         (KeyboardInterrupt(), 130, "the same command goes on"),
         (OSError(errno.ENOSPC, "No space left on device", "table.csv"), 1, "No space left on device: table.csv"),
-        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 0, ""),
     ],
 )
 def test_errors_become_messages_and_exit_codes(
