@@ -61,14 +61,13 @@ sys.exit(code)
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spaces", default="mnasnet-small,mnasnet")
+    parser.add_argument("--spaces", default="mnasnet-small:3,mnasnet:1", help="space:repeats, comma-separated")
     parser.add_argument("--runtimes", default="litert,onnxruntime")
-    parser.add_argument("--repeats", type=int, default=3, help="profiles of each; the spread is in the rows")
     parser.add_argument("--out", type=Path, default=RESULTS / "profiling.csv")
     given = parser.parse_args()
     rows = []
-    for space in given.spaces.split(","):
-        for repeat in range(given.repeats):
+    for space, repeats in (part.split(":") for part in given.spaces.split(",")):
+        for repeat in range(int(repeats)):
             for runtime in given.runtimes.split(","):
                 with tempfile.TemporaryDirectory() as folder:
                     rows.append({**profiled(space, runtime, Path(folder)), "repeat": repeat})

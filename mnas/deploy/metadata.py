@@ -23,6 +23,7 @@ def metadata(network: TrainedNetwork, format: Format, table: LatencyTable | None
         "architecture": str(network.architecture),
         "classes": json.dumps(list(network.classes)),
         "dataset": Path(network.dataset).name,  # the name, not where it lies on this machine
+        "dtype": "float32",
         "input_layout": "NCHW" if format == "onnx" else "NHWC",
         "colour_order": colours,
         "input_scaling": "(pixel / 255 - mean) / std",

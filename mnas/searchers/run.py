@@ -114,11 +114,6 @@ class Run:
         end = "; the searcher found nothing new within the target and gave up" if self.exhausted else ""
         return f"{self.evaluations} of {self.config.trials} evaluations; trials: {counted}{end}"
 
-    @property
-    def report(self) -> Path:
-        """Where `mnas report` writes the page about this run."""
-        return self.folder / "report.html"
-
 
 def search_into(
     folder: str | Path,

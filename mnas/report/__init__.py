@@ -1,3 +1,0 @@
-"""(under construction)."""
-
-from __future__ import annotations
