@@ -6,6 +6,7 @@ search has to find a more accurate network that is no slower.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -108,7 +109,7 @@ def demo(
         stage: told what is going on.
 
     Returns:
-        The document `mnas.demo/1`.
+        The document `mnas.demo/1`, which is also written to `out/demo.json`.
 
     Raises:
         DataError: the data set is missing; the message names the ways to get it.
@@ -139,7 +140,9 @@ def demo(
         files = {name: _export(job, name, network, table) for name, network in networks.items()}
     with job.timed("bench"):
         measured = _bench(job, files, table)
-    return _document(job, target_ms, table, architectures, networks, files, measured)
+    document = _document(job, target_ms, table, architectures, networks, files, measured)
+    write_text(job.out / "demo.json", json.dumps(document, indent=1) + "\n")
+    return document
 
 
 def _silent(stage: str, done: int, total: int, note: str) -> None:
