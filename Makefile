@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 DATA ?= fashion-mnist
-OUT ?= runs/demo
 
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 READY := $(VENV)/.ready
@@ -34,7 +33,7 @@ ifeq ($(DATA),fashion-mnist)
 demo: data
 endif
 demo: setup
-	$(VENV)/bin/mnas demo --data $(DATA) --out $(OUT)
+	$(VENV)/bin/mnas demo --data $(DATA) $(if $(OUT),--out $(OUT))
 
 test: setup data lint
 	$(VENV)/bin/python -m pytest -n 2 --dist worksteal

@@ -17,22 +17,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mnas.deploy import ExportedFile, export
-from mnas.errors import CheckError, MnasError
+from mnas.deploy import ExportedFile, confirmed, export
+from mnas.errors import MnasError
 from mnas.evaluate import TrainedNetwork, dataset, load_network
-from mnas.files import write_bytes, write_text
+from mnas.files import write_text
 from mnas.ir import Architecture, Shape
-from mnas.latency import BenchResult, LatencyTable, bench, profile
-from mnas.lower import initial_weights, lower
+from mnas.latency import BenchResult, LatencyTable, bench, profile, report
 from mnas.runtimes import runtimes
-from mnas.searchers import Run, Trial, search
+from mnas.searchers import Run, search
 from mnas.spaces import space
 from mnas.spaces.reference import reference
 
 REFERENCES = (("mobilenet-v2", 0.35), ("mobilenet-v2", 0.5), ("mnasnet-a1", 0.35))
 """Published networks and width multipliers; the first one's predicted latency is the target."""
 FOUND = "found"
-_FINALISTS = 3
 Stage = Callable[[str, int, int, str], None]
 """Called with the stage, how much of it is done, of how much, and a word on it."""
 
@@ -65,7 +63,7 @@ class Size:
 
 
 FULL = Size(
-    trials=32, images=2000, trial_epochs=2, epochs=1, train_images=48_000, batch=64, lr=0.1, loads=2, passes=None
+    trials=32, images=2000, trial_epochs=2, epochs=1, train_images=36_000, batch=64, lr=0.1, loads=2, passes=None
 )
 QUICK = Size(trials=4, images=400, trial_epochs=1, epochs=3, train_images=1200, batch=16, lr=0.03, loads=2, passes=2)
 
@@ -79,6 +77,7 @@ class _Demo:
     size: Size
     runtime: str
     seed: int
+    torch_device: str
     stage: Stage
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -96,6 +95,7 @@ def demo(
     quick: bool = False,
     runtime: str = "litert",
     seed: int = 0,
+    torch_device: str = "cpu",
     stage: Stage | None = None,
 ) -> dict[str, Any]:
     """Do the whole job into the folder `out`; the same call goes on after an interruption.
@@ -106,6 +106,7 @@ def demo(
         quick: a few trials only.
         runtime: name of the runtime.
         seed: of everything random.
+        torch_device: where to train: cpu, cuda or mps.
         stage: told what is going on.
 
     Returns:
@@ -115,7 +116,7 @@ def demo(
         DataError: the data set is missing; the message names the ways to get it.
         CheckError: no network within the target was found, or a file differs from what was trained.
     """
-    job = _Demo(Path(out), data, QUICK if quick else FULL, runtime, seed, stage or _silent)
+    job = _Demo(Path(out), data, QUICK if quick else FULL, runtime, seed, torch_device, stage or _silent)
     x, classes = _input(dataset(data).shape), len(dataset(data).classes)
     each = space("mnasnet-small", classes=classes, image_size=x.h, channels=x.c)
     published = {f"{name} x{width:g}": reference(name, x=x, classes=classes, width=width) for name, width in REFERENCES}
@@ -128,12 +129,12 @@ def demo(
     with job.timed("search") as progress:
         run = search(
             each, data=data, table=table, target_ms=target_ms, run=job.out, trials=job.size.trials, seed=seed,
-            searcher="reinforce", progress=progress,
+            searcher="reinforce", torch_device=torch_device, progress=progress,
             evaluator_options={"images": job.size.images, "epochs": job.size.trial_epochs},
         )  # fmt: skip
     with job.timed("finalists"):
-        winner = _winner(job, run, table, target_ms)
-    architectures = {FOUND: winner.architecture, **published}
+        winner = _winner(job, run, table)
+    architectures = {FOUND: winner, **published}
     with job.timed("train") as progress:
         networks = _train(job, architectures, progress)
     with job.timed("export"):
@@ -141,7 +142,7 @@ def demo(
     with job.timed("bench"):
         measured = _bench(job, files, table)
     document = _document(job, target_ms, table, architectures, networks, files, measured)
-    write_text(job.out / "demo.json", json.dumps(document, indent=1) + "\n")
+    write_text(job.out / "demo.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     return document
 
 
@@ -155,25 +156,12 @@ def _input(shape: Shape) -> Shape:
     return Shape(shape.c, side, side)
 
 
-def _winner(job: _Demo, run: Run, table: LatencyTable, target_ms: float) -> Trial:
-    """The finalist of the highest reward that is measured within the target."""
-    ranked = sorted(dict.fromkeys(run.feasible), key=lambda trial: -trial.reward)
-    finalists = list({trial.architecture: trial for trial in reversed(ranked)}.values())[::-1][:_FINALISTS]
-    if not finalists:
-        run.best()  # raises, and says why
-    kind = runtimes[job.runtime].format
-    paths = []
-    for i, trial in enumerate(finalists):
-        weights = initial_weights(trial.architecture, job.seed)
-        path = job.out / "finalists" / f"{i}.{kind}"
-        write_bytes(path, lower(trial.architecture, weights, kind, {"architecture": str(trial.architecture)}))
-        paths.append(path)
-    results = bench(paths, against=table, seed=job.seed)
-    for trial, result in zip(finalists, results, strict=True):
-        if result.anchored_ms is not None and result.anchored_ms <= target_ms:
-            return trial
-    shown = ", ".join(f"{result.anchored_ms:.3f}" for result in results if result.anchored_ms)
-    raise CheckError(f"none of the {len(finalists)} best networks was measured within {target_ms} ms: {shown}")
+def _winner(job: _Demo, run: Run, table: LatencyTable) -> Architecture:
+    """The best network that is measured within the target; what was chosen once is kept."""
+    chosen = job.out / "winner.txt"
+    if not chosen.exists():
+        write_text(chosen, f"{confirmed(run, table)[0]}\n")
+    return Architecture.parse(chosen.read_text())
 
 
 def _train(
@@ -183,12 +171,13 @@ def _train(
 
     def train(name: str) -> TrainedNetwork:
         path = job.out / "trained" / f"{_slug(name)}.npz"
-        if not (path.exists() and load_network(path).architecture == architectures[name]):
-            text = path.with_suffix(".txt")
+        text = path.with_suffix(".txt")
+        if not (path.exists() and text.exists() and text.read_text() == f"{architectures[name]}\n"):
             write_text(text, f"{architectures[name]}\n")
             settings = {
                 "--data": job.data, "--epochs": job.size.epochs, "--images": job.size.train_images,
-                "--batch": job.size.batch, "--lr": job.size.lr, "--seed": job.seed, "-o": path,
+                "--batch": job.size.batch, "--lr": job.size.lr, "--seed": job.seed,
+                "--torch-device": job.torch_device, "-o": path,
             }  # fmt: skip
             flags = [str(part) for pair in settings.items() for part in pair]
             command = [sys.executable, "-m", "mnas", "train", str(text), "--quiet", *flags]
@@ -257,6 +246,6 @@ def _document(
         "references": list(rows.values()),
         "found": found,
         "files": [file.to_dict() for each in files.values() for file in each],
-        "remeasurement_mape_percent": table.remeasurement.mape_without_level_percent,
+        "remeasurement_mape_percent": report(table)["remeasurement_mape_percent"],
         "seconds": {**job.seconds, "total": round(sum(job.seconds.values()), 1)},
     }

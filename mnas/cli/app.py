@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+import traceback
 from importlib import import_module
 from importlib.metadata import version
 
@@ -65,28 +67,37 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line on `arguments` and give the exit code."""
+    context: click.Context | None = None
     try:
-        result = group.main(arguments, prog_name="mnas", standalone_mode=False)
+        with group.make_context("mnas", list(arguments)) as context:
+            group.invoke(context)
+        return 0
     except click.exceptions.NoArgsIsHelpError as help_text:
         click.echo(help_text.format_message(), err=True)
         return 2
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("mnas: interrupted; what was finished is saved, the same command goes on from there", err=True)
-        return 130
-    except MnasError as error:
-        click.echo(f"mnas: {error}", err=True)
-        return error.exit_code
-    except OSError as error:
-        return _failed(error)
-    return result if isinstance(result, int) else 0
+        return _said(f"interrupted{_resumes(arguments)}", 130)
+    except (MnasError, OSError) as error:
+        if context is not None and context.obj:
+            traceback.print_exc()
+        if isinstance(error, MnasError):
+            return _said(str(error), error.exit_code)
+        where = f": {error.filename}" if error.filename else ""
+        return _said(f"{error.strerror or error}{where}{_resumes(arguments)}", 1)
 
 
-def _failed(error: OSError) -> int:
-    """Say what the system refused: a full disk, a folder that cannot be written."""
-    what = error.strerror or str(error)
-    where = f": {error.filename}" if error.filename else ""
-    click.echo(f"mnas: {what}{where}; what was finished is saved, the same command goes on from there", err=True)
-    return 1
+def _said(message: str, code: int) -> int:
+    click.echo(f"mnas: {message}", err=True)
+    return code
+
+
+def _resumes(arguments: list[str]) -> str:
+    """How to go on after an interruption, for verbs that keep what is finished."""
+    if not {"profile", "search", "demo"} & set(arguments[:1]):
+        return ""
+    return f"; what is finished is kept, go on with: {shlex.join(['mnas', *arguments])}"

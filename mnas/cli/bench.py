@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mnas.cli.output import Output, table, verb
+from mnas.cli.output import Output, number, table, verb
 
 
 @click.command("bench")
@@ -37,8 +37,8 @@ def command(output: Output, seed: int, models: tuple[Path, ...], device_name: st
                 f"{result.p10_ms:.4f}",
                 f"{result.p90_ms:.4f}",
                 result.n,
-                "-" if result.anchored_ms is None else f"{result.anchored_ms:.4f}",
-                "-" if result.predicted_ms is None else f"{result.predicted_ms:.4f}",
+                number(result.anchored_ms, 4),
+                number(result.predicted_ms, 4),
             )
             for result in results
         ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mnas.cli.output import Output, table, verb
+from mnas.cli.output import Output, number, table, verb
 
 
 @click.command("export")
@@ -62,7 +62,7 @@ def command(
                 file.verification.transpose,
                 f"{file.verification.max_abs_diff:.1e}",
                 f"{file.verification.top1_agreement:.4f}",
-                "-" if file.verification.accuracy is None else f"{file.verification.accuracy:.4f}",
+                number(file.verification.accuracy, 4),
                 file.sha256[:12],
             )
             for file in files

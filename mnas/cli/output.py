@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,9 +11,9 @@ from typing import Any, TypeVar
 
 import click
 
+from mnas.progress import Progress, silent
+
 F = TypeVar("F", bound=Callable[..., Any])
-Progress = Callable[[int, int, str], None]
-"""Called with (done, total, note)."""
 
 
 class Output:
@@ -26,7 +25,7 @@ class Output:
     def emit(self, document: Mapping[str, Any], *, people: Callable[[], None]) -> None:
         """Print `document` as JSON where asked to, else let `people` print."""
         if self.as_json:
-            click.echo(json.dumps({"schema": self.schema, **document}, indent=1, default=str))
+            click.echo(json.dumps({"schema": self.schema, **document}, indent=1, default=str, allow_nan=False))
         else:
             people()
 
@@ -34,7 +33,7 @@ class Output:
     def progress(self, title: str) -> Iterator[Progress]:
         """A progress bar with an ETA on a terminal; a line every 10 seconds elsewhere; nothing when quiet."""
         if self.quiet:
-            yield _silent
+            yield silent
         elif sys.stderr.isatty():
             with _bar(title) as show:
                 yield show
@@ -57,10 +56,6 @@ def _bar(title: str) -> Iterator[Progress]:
         yield lambda done, total, note: bar.update(task, completed=done, total=total, note=note)
 
 
-def _silent(done: int, total: int, note: str) -> None:
-    """Show nothing."""
-
-
 def _lines(title: str) -> Progress:
     start, last = time.monotonic(), 0.0
 
@@ -81,7 +76,7 @@ def verb(schema: str) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         def wrapper(*, as_json: bool, verbose: bool, quiet: bool, **given: Any) -> Any:
-            logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, stream=sys.stderr)
+            click.get_current_context().find_root().obj = verbose
             return function(output=Output(schema, as_json, quiet), **given)
 
         wrapper.__name__, wrapper.__doc__ = function.__name__, function.__doc__
@@ -89,8 +84,10 @@ def verb(schema: str) -> Callable[[F], F]:
         out: Any = wrapper
         for option in (
             click.option("-q", "--quiet", is_flag=True, help="No progress."),
-            click.option("-v", "--verbose", is_flag=True, help="Log details to stderr."),
-            click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random."),
+            click.option("-v", "--verbose", is_flag=True, help="Show where an error comes from."),
+            click.option(
+                "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random."
+            ),
             click.option("--json", "as_json", is_flag=True, help=f"Print one JSON document ({schema})."),
         ):
             out = option(out)
@@ -113,6 +110,11 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     for row in rows:
         shown.add_row(*(str(cell) for cell in row))
     console.print(shown)
+
+
+def number(value: float | None, digits: int) -> str:
+    """A number for a table, `-` where it is not known."""
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _numeric(cell: object) -> bool:

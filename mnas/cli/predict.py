@@ -33,7 +33,7 @@ def command(output: Output, seed: int, target: str, table_name: str, top: int) -
     try:
         estimate = prices.predict(architecture)
     except MissingLatencyError as error:
-        command = error.command.replace("ARCH.txt", shlex.quote(target))
+        command = error.command.replace("--arch FILE", f"--arch {shlex.quote(target)}")
         raise MissingLatencyError(prices.name, error.missing, command) from None
     rows = prices.explain(architecture)
     document = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mnas.cli.output import Output, table, verb
+from mnas.cli.output import Output, number, table, verb
 
 
 @click.command("profile")
@@ -47,7 +47,7 @@ def command(
       mnas profile --space mnasnet-small --runtime litert -o my_table
     """
     from mnas.deploy import architecture_of
-    from mnas.latency import profile, report
+    from mnas.latency import profile, report, rows_to_measure
     from mnas.spaces import space
 
     each = space(space_name, classes=classes, image_size=image_size, channels=channels) if space_name else None
@@ -55,8 +55,8 @@ def command(
     if each is None and not architectures:
         raise click.UsageError("nothing to measure: give --space, --arch or both")
     if dry_run:
-        placements = {*(each.placements() if each else ()), *(p for a in architectures for p in a.placements)}
-        output.emit({"table": out, "rows": len(placements)}, people=lambda: click.echo(f"{len(placements)} rows"))
+        rows = rows_to_measure(each, architectures, out)
+        output.emit({"table": out, "rows": len(rows)}, people=lambda: click.echo(f"{len(rows)} rows to measure"))
         return
     with output.progress(f"profile {Path(out).name}") as progress:
         measured = profile(
@@ -80,10 +80,10 @@ def command(
             [
                 (
                     check["n"],
-                    f"{check['mape_percent']:.2f}",
-                    f"{check['within_10_percent']:.0f}",
-                    f"{check['spearman']:.3f}",
-                    f"{document['remeasurement_mape_percent']:.2f}",
+                    number(check["mape_percent"], 2),
+                    number(check["within_10_percent"], 0),
+                    number(check["spearman"], 3),
+                    number(document["remeasurement_mape_percent"], 2),
                 )
             ],
             caption=measured.summary(),

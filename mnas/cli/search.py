@@ -44,7 +44,7 @@ def command(
 
     \b
     Example:
-      mnas search --space mnasnet-small --data digits --table my_table --target-ms 0.3 --trials 20 --run runs/first
+      mnas search --space mnasnet-small --data fashion-mnist --table my_table --target-ms 0.3 --run runs/first
     """
     from mnas.searchers import load_config, search_run
 

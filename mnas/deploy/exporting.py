@@ -54,7 +54,7 @@ def export(
 ) -> list[ExportedFile]:
     """Write `network` to `out/name.onnx` and `out/name.tflite` (float32, batch norm folded, metadata embedded).
 
-    Every file is run on `samples` real test images first and compared with torch; one that differs is not written.
+    Every file is run on `samples` real test images first and compared with torch; if one differs, none is written.
 
     Args:
         network: from `mnas.train` or `mnas.evaluate.load_network`.
@@ -75,15 +75,17 @@ def export(
         raise ConfigError(f"export formats are {', '.join(known)}; got {', '.join(formats) or 'none'}")
     images, labels = verification_images(network, data_folder, samples)
     reference = torch_logits(network, images)
-    written = []
+    models: dict[Path, tuple[bytes, ExportedFile]] = {}
     for format in dict.fromkeys(formats):  # noqa: A001
         properties = metadata(network, format, table)
         model = lower(network.architecture, network.weights, format, properties, dynamic_batch=dynamic_batch)
         found = verify(model, format, images, reference, labels)
         path = Path(out) / f"{name}.{format}"
+        digest = hashlib.sha256(model).hexdigest()
+        models[path] = model, ExportedFile(path, format, "float32", len(model), digest, found)
+    for path, (model, _) in models.items():
         write_bytes(path, model)
-        written.append(ExportedFile(path, format, "float32", len(model), hashlib.sha256(model).hexdigest(), found))
-    return written
+    return [file for _, file in models.values()]
 
 
 def verification_images(

@@ -22,7 +22,6 @@ from mnas.evaluate.executors import Executor as Executor
 from mnas.evaluate.executors import Job as Job
 from mnas.evaluate.executors import LocalExecutor as LocalExecutor
 from mnas.evaluate.executors import Outcome as Outcome
-from mnas.evaluate.progress import Progress as Progress
 
 if TYPE_CHECKING:
     from mnas.evaluate.checkpoints import TrainedNetwork as TrainedNetwork

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import mnas.ops  # noqa: F401 (registers the ops that a file may name)
 from mnas.errors import DataError, FormatError, MnasError
 from mnas.evaluate.data.npz import load_arrays
 from mnas.evaluate.training import Recipe

@@ -10,13 +10,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import NamedTuple, Protocol
 
-from mnas.errors import ConfigError
+from mnas.errors import ConfigError, DataError
 from mnas.evaluate.evaluator import Evaluator, describe
 from mnas.evaluate.process import WorkerProcess
 from mnas.ir import Architecture
 
 Job = tuple[Architecture, int]
 """An architecture and the seed to evaluate it with."""
+ENDING = {"ConfigError": ConfigError, "DataError": DataError}
+"""Errors, by name, that every other job would meet too: they end the work."""
 _ATTEMPTS = 3
 
 
@@ -32,14 +34,21 @@ class Executor(Protocol):
     """Evaluates jobs, some at once."""
 
     def map(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Start all jobs and yield their outcomes in the order of the jobs, each as soon as it is there."""
+        """Start all jobs and yield their outcomes in the order of the jobs, each as soon as it is there.
+
+        Raises:
+            ConfigError, DataError: what the evaluator was told is wrong.
+        """
+        ...
 
 
 def attempt(evaluator: Evaluator, job: Job) -> Outcome:
-    """Evaluate a job; what it raises is the outcome's error."""
+    """Evaluate a job; what it raises is the outcome's error, unless it is one of `ENDING`."""
     start = time.perf_counter()
     try:
         accuracy = float(evaluator(*job))
+    except tuple(ENDING.values()):
+        raise
     except Exception as error:
         return Outcome(None, f"{type(error).__name__}: {error}", time.perf_counter() - start)
     return Outcome(accuracy, None, time.perf_counter() - start)
@@ -100,9 +109,13 @@ class LocalExecutor:
         try:
             for _ in range(_ATTEMPTS):
                 try:
-                    return Outcome(*worker.ask(json.dumps([str(job[0]), job[1]])))
+                    answer = worker.ask(json.dumps([str(job[0]), job[1]]))
                 except (EOFError, OSError):
                     end = worker.stop()
+                    continue
+                if "ending" in answer:
+                    raise ENDING[answer["ending"]](answer["error"])
+                return Outcome(**answer)
             return Outcome(None, f"the worker process {end}, {_ATTEMPTS} times", time.perf_counter() - start)
         finally:
             self._idle.put(worker)

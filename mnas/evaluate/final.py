@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mnas.errors import ConfigError
 from mnas.evaluate.checkpoints import TrainedNetwork
 from mnas.evaluate.data import Dataset, adapt, dataset
-from mnas.evaluate.progress import Progress
 from mnas.evaluate.proxy import check_classes
-from mnas.evaluate.training import Augment, Normalizer, Recipe, accuracy, fit, recalibrate, threads
+from mnas.evaluate.torch_device import check_torch_device
+from mnas.evaluate.training import Normalizer, Recipe, accuracy, fit, recalibrate, threads
 from mnas.ir import Architecture
 from mnas.lower.torch import build, weights_of
+from mnas.progress import Progress
 
 
 def train(
     architecture: Architecture,
     data: str | Path | Dataset,
     *,
-    folder: str | Path | None = None,
-    epochs: int = 20,
-    images: int | None = None,
-    batch: int = 64,
-    lr: float = 0.1,
-    weight_decay: float = 5e-4,
-    label_smoothing: float = 0.0,
-    ema_decay: float = 0.0,
-    augment: Augment = "none",
+    epochs: int | None = None,
     seed: int = 0,
+    recipe: Recipe | None = None,
+    folder: str | Path | None = None,
+    images: int | None = None,
     num_threads: int = 1,
     torch_device: str = "cpu",
     progress: Progress | None = None,
@@ -40,34 +37,24 @@ def train(
     Args:
         architecture: the network; its output has one number a class.
         data: name or path of a data set (see `dataset`), or the data itself.
-        folder: where the files of a named data set are, if not in their usual places.
-        epochs: passes over the images.
-        images: train on the first so many only.
-        batch: images a step.
-        lr: highest learning rate; it grows with the batch.
-        weight_decay: of kernels.
-        label_smoothing: see `Recipe`.
-        ema_decay: see `Recipe`.
-        augment: see `Recipe`; mirrored or shifted images must still be what their label says.
+        epochs: passes over the images, in place of the recipe's.
         seed: of initial weights, order and augmentation.
+        recipe: how to train; `Recipe()`, which has 20 epochs, if not given.
+        folder: where the files of a named data set are, if not in their usual places.
+        images: train on the first so many only.
         num_threads: of torch; another number gives slightly other weights.
-        torch_device: where to train.
+        torch_device: where to train: "cpu", "cuda", "cuda:1" or "mps".
         progress: told steps.
 
     Raises:
-        ConfigError: a setting out of range, or as many outputs as there are classes are missing.
+        ConfigError: a setting out of range, a device that torch does not find, or another number of outputs than of
+            classes.
         DataError: data that is missing, malformed or too small, or does not fit the network's input.
         EvaluationError: the loss is no longer a number.
     """
-    recipe = Recipe(
-        epochs=epochs,
-        batch=batch,
-        lr=lr,
-        weight_decay=weight_decay,
-        label_smoothing=label_smoothing,
-        ema_decay=ema_decay,
-        augment=augment,
-    )
+    recipe = recipe or Recipe()
+    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    check_torch_device(torch_device)
     if images is not None and images < 2:
         raise ConfigError(f"images must be at least 2, got {images}")
     whole = data if isinstance(data, Dataset) else dataset(data, folder=folder)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 
 from mnas.errors import ConfigError
 from mnas.evaluate.data import SearchData, adapt, dataset
 from mnas.evaluate.evaluator import evaluators
+from mnas.evaluate.torch_device import check_torch_device
 from mnas.evaluate.training import Normalizer, Recipe, accuracy, fit, recalibrate, threads
 from mnas.ir import Architecture, Shape
 from mnas.lower.torch import build
@@ -31,7 +31,7 @@ class ProxyEvaluator:
         epochs: passes over them.
         batch: images a step.
         lr: highest learning rate.
-        torch_device: where to train.
+        torch_device: where to train: "cpu", "cuda", "cuda:1" or "mps".
     """
 
     data: str
@@ -46,25 +46,23 @@ class ProxyEvaluator:
     def __post_init__(self) -> None:
         if self.images < 2 or self.validation < 1:
             raise ConfigError(f"needs images >= 2 and validation >= 1, got {self.images} and {self.validation}")
-        Recipe(self.epochs, self.batch, self.lr)
+        check_torch_device(self.torch_device)
+        self._recipe()
 
     def __call__(self, architecture: Architecture, seed: int) -> float:
         """Validation accuracy, 0..1; equal for all spellings of a network (see `Architecture.canonical`)."""
         architecture = architecture.canonical()
         data = _loaded(self.data, self.folder, self.images, self.validation, architecture.x)
         check_classes(architecture, data.classes, data.name)
-        own = network_seed(architecture, seed)
         normalize = Normalizer(data.mean, data.std, self.torch_device)
         with threads(1):
-            network = build(architecture, own)
-            fit(network, data.train, Recipe(self.epochs, self.batch, self.lr), normalize, seed=own)
+            network = build(architecture, seed)
+            fit(network, data.train, self._recipe(), normalize, seed=seed)
             recalibrate(network, data.train, normalize)
             return accuracy(network, data.validation, normalize)
 
-
-def network_seed(architecture: Architecture, seed: int) -> int:
-    """A seed of its own for every network and seed, the same in every process."""
-    return int.from_bytes(sha256(f"{seed}\n{architecture}".encode()).digest()[:7], "big")
+    def _recipe(self) -> Recipe:
+        return Recipe(self.epochs, self.batch, self.lr, weight_decay=1e-4)
 
 
 def check_classes(architecture: Architecture, classes: tuple[str, ...], name: str) -> None:

@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mnas.errors import ConfigError, DataError, EvaluationError
 from mnas.evaluate.data import Split
-from mnas.evaluate.progress import Progress
+from mnas.progress import Progress
 
 Augment = Literal["none", "flip", "shift", "flip-shift"]
 
@@ -28,24 +28,28 @@ Augment = Literal["none", "flip", "shift", "flip-shift"]
 class Recipe:
     """How to train: stochastic gradient descent with Nesterov momentum, linear warm-up, then a cosine to zero.
 
+    The defaults are for the network that will be deployed.
+
     Attributes:
         epochs: passes over the images.
         batch: images a step; at least 2, as batch norm needs.
-        lr: highest learning rate.
+        lr: highest learning rate; it grows with the batch.
         warmup: share of the steps in which the rate rises.
         momentum: 0..1.
         weight_decay: of weights of two or more axes; scales, shifts and biases do not decay.
         label_smoothing: 0..1, share of the target that is spread over all classes.
-        ema_decay: the weights kept are a moving average of this decay over steps; 0 keeps the last ones.
-        augment: "flip" mirrors half of the images, "shift" moves each by up to an eighth of its size.
+        ema_decay: the weights kept are a moving average of this decay over steps, which starts as an average over few
+            (decay (1 + step) / (10 + step), if that is less); 0 keeps the last ones.
+        augment: "flip" mirrors half of the images, "shift" moves each by up to an eighth of its size; what is mirrored
+            or shifted must still be what its label says.
     """
 
-    epochs: int = 2
-    batch: int = 16
-    lr: float = 0.03
+    epochs: int = 20
+    batch: int = 64
+    lr: float = 0.1
     warmup: float = 0.1
     momentum: float = 0.9
-    weight_decay: float = 1e-4
+    weight_decay: float = 5e-4
     label_smoothing: float = 0.0
     ema_decay: float = 0.0
     augment: Augment = "none"
@@ -149,7 +153,8 @@ def fit(
                 f"{recipe.lr:g} may be too high"
             )
         if averages:
-            torch._foreach_lerp_(averages, [w.detach() for w in weights], 1 - recipe.ema_decay)
+            decay = min(recipe.ema_decay, (1 + step) / (10 + step))
+            torch._foreach_lerp_(averages, [w.detach() for w in weights], 1 - decay)
         if progress is not None:
             progress(step + 1, steps, f"loss {losses[-1]:.3f}")
     with torch.no_grad():

@@ -1,7 +1,8 @@
 """The far end of `LocalExecutor`: a process that evaluates one job at a time.
 
 Messages are lines of JSON. The first line in describes the evaluator and is answered by what went wrong with it, if
-anything; every further one is a job, an architecture's text and a seed, and is answered by its outcome.
+anything; every further one is a job, an architecture's text and a seed, and is answered by its outcome, or by an error
+that ends the work.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import IO
 import torch
 
 from mnas.evaluate.evaluator import restore
-from mnas.evaluate.executors import attempt
+from mnas.evaluate.executors import ENDING, attempt
 from mnas.ir import Architecture
 
 
@@ -40,7 +41,11 @@ def serve() -> None:
     reply("")
     while True:
         text, seed = json.loads(messages.get())
-        reply(attempt(evaluator, (Architecture.parse(text), seed)))
+        try:
+            reply(attempt(evaluator, (Architecture.parse(text), seed))._asdict())
+        except tuple(ENDING.values()) as error:
+            kind = next(kind for kind, cls in ENDING.items() if isinstance(error, cls))
+            reply({"ending": kind, "error": str(error)})
 
 
 def _listen(requests: IO[str], messages: queue.SimpleQueue[str]) -> None:

@@ -18,6 +18,7 @@ from mnas.latency.predictor import Estimate as Estimate
 from mnas.latency.predictor import LatencyModel as LatencyModel
 from mnas.latency.profiling import profile as profile
 from mnas.latency.profiling import report as report
+from mnas.latency.profiling import rows_to_measure as rows_to_measure
 from mnas.latency.storage import load_table as load_table
 from mnas.latency.storage import save_table as save_table
 from mnas.latency.table import LatencyTable as LatencyTable

@@ -14,9 +14,9 @@ from mnas.errors import CheckError
 from mnas.ir import Architecture, Placement
 from mnas.latency.anchors import anchor_ratio
 from mnas.latency.calibration import Calibration, Floats, calibrate
-from mnas.latency.execution import executed
 from mnas.latency.filter import TimeColumn, estimate, filtered, halves, split_half, visits
 from mnas.latency.partial import Unit, failures
+from mnas.latency.pricing import executed
 from mnas.latency.rawfile import write_samples
 from mnas.latency.table import Effort, LatencyTable, MeasuredNetwork, Role, Row
 from mnas.latency.validation import Check, check, judge

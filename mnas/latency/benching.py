@@ -13,14 +13,14 @@ import pandas as pd
 
 from mnas.devices import Device
 from mnas.devices import device as find_device
-from mnas.errors import ConfigError, DeviceError, FormatError, MissingLatencyError
+from mnas.errors import CheckError, ConfigError, DeviceError, FormatError, MissingLatencyError
 from mnas.ir import Architecture
 from mnas.latency.anchors import AnchorRatio, anchor_ratio
 from mnas.latency.filter import TimeColumn, estimate, filtered, visits
 from mnas.latency.models import write_models
-from mnas.latency.progress import Progress, silent
 from mnas.latency.table import LatencyTable
 from mnas.lower import read_metadata
+from mnas.progress import Progress, silent
 from mnas.runtimes import Conditions, Plan, Runtime, runtimes, time_column
 
 
@@ -103,7 +103,7 @@ def bench(
         loads: processes; loading a model again changes its time by about 3 %.
         passes: rounds of each process.
         reps: timed runs per visit.
-        seed: of orders and weights.
+        seed: of orders and inputs.
         progress: called with finished processes, all processes and what is done, before each process and at the end.
 
     Returns:
@@ -248,5 +248,5 @@ def _predicted(model: _Model, table: LatencyTable) -> tuple[float | None, str]:
         return None, f"{model.file.name} does not say its architecture"
     try:
         return table.predict(Architecture.parse(text)).ms, ""
-    except MissingLatencyError as error:
+    except (MissingLatencyError, CheckError) as error:
         return None, str(error)

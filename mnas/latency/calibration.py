@@ -39,6 +39,8 @@ class Calibration:
         per_row_ms: what each row costs beside its own time (negative where measuring it alone adds some).
         interval_relative: half width of a prediction's interval, relative to the prediction.
         residuals: leave-one-out residuals of the calibration networks, measured / predicted - 1.
+        least_ms: the smallest sum of rows of a calibration network.
+        largest_ms: the largest.
         folds_constants: whether the runtime spends no time on what is fed by constants only (see `executed`).
     """
 
@@ -47,12 +49,16 @@ class Calibration:
     per_row_ms: float
     interval_relative: float
     residuals: tuple[float, ...]
+    least_ms: float
+    largest_ms: float
     folds_constants: bool = False
 
-    @property
-    def error(self) -> float:
-        """Root mean square of the residuals."""
-        return float(np.sqrt(np.mean(np.square(self.residuals))))
+    def spans(self, total: float) -> bool:
+        """Whether a network with this sum of rows in ms is of the size of the calibration networks, within a factor 2.
+
+        Farther out neither the fit nor its interval was tested.
+        """
+        return self.least_ms / 2 <= total <= self.largest_ms * 2
 
     def ms(self, total: Floats, rows: Floats) -> Floats:
         """Price networks by the sums of their rows in ms and the numbers of their rows, (n,) each."""
@@ -95,7 +101,8 @@ def calibrate(total: Floats, rows: Floats, measured: Floats) -> Calibration:
     rank = min(len(residuals), ceil((len(residuals) + 1) * CONFIDENCE))
     interval = float(np.sort(np.abs(residuals))[rank - 1])
     overhead, scale, per_row = map(float, best[1])
-    return Calibration(overhead, scale, per_row, interval, tuple(map(float, residuals)))
+    span = float(total.min()), float(total.max())
+    return Calibration(overhead, scale, per_row, interval, tuple(map(float, residuals)), *span)
 
 
 def _fit(design: Floats) -> tuple[Floats, Floats] | None:

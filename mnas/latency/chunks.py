@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import ceil
+from math import ceil, inf
 from typing import NamedTuple
 
 import numpy as np
@@ -61,8 +61,10 @@ def pack(items: Mapping[str, Network], always: Iterable[str], max_memory_gb: flo
         seed: of the order.
 
     Raises:
-        ConfigError: the largest item does not fit beside those that are in every chunk.
+        ConfigError: not a positive number of GB, or the largest item does not fit beside those that are in every chunk.
     """
+    if not 0 < max_memory_gb < inf:
+        raise ConfigError(f"max_memory_gb must be a positive number, got {max_memory_gb}")
     common = list(always)
     size = {name: loaded_bytes(network) for name, network in items.items()}
     room = max_memory_gb * 1e9 * _HEADROOM - _PROCESS_BYTES - sum(size[name] for name in common)

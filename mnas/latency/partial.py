@@ -6,7 +6,9 @@ samples and its failures. When rows are added to a finished table, a copy of tha
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,8 +20,10 @@ import pandas as pd
 from mnas.errors import ConfigError
 from mnas.files import write_bytes, write_text
 from mnas.latency.rawfile import read_samples, write_samples
-from mnas.latency.storage import SUFFIXES, load_table, table_file
+from mnas.latency.storage import PLAN, SUFFIXES, load_table, table_file, unfinished
 from mnas.latency.table import LatencyTable
+
+_FINISH = "run its own command to finish it, or delete the folder to begin this one"
 
 
 class Unit(NamedTuple):
@@ -46,11 +50,11 @@ class Partial:
     def __init__(self, prefix: Path) -> None:
         self.folder = table_file(prefix, ".partial")
         self._prefix = prefix
-        self._plan = self.folder / "plan.json"
+        self._plan = self.folder / PLAN
 
     def base(self) -> LatencyTable | None:
         """The table that rows are added to: as it was when the measurement began, or as it is now."""
-        prefix = self.folder / "base" if self._plan.exists() else self._prefix
+        prefix = self.folder / "base" if unfinished(self._prefix) else self._prefix
         return load_table(prefix) if table_file(prefix, ".toml").exists() else None
 
     def begin(self, plan: Mapping[str, Any], base: LatencyTable | None) -> None:
@@ -75,10 +79,31 @@ class Partial:
     def _other(self, recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> ConfigError:
         keys = [key for key in sorted({*recorded, *asked}) if recorded.get(key) != asked.get(key)]
         unlike = "; ".join(f"{key}: {_short(recorded.get(key))} there, {_short(asked.get(key))} asked" for key in keys)
-        return ConfigError(
-            f"{self.folder} holds another unfinished measurement ({unlike}): run its own command to finish it, or "
-            "delete the folder to begin this one"
-        )
+        return ConfigError(f"{self.folder} holds another unfinished measurement ({unlike}): {_FINISH}")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from measuring into the same table; the system drops the lock with this process.
+
+        Raises:
+            ConfigError: another process does so.
+            OSError: the folder cannot be written.
+        """
+        path = table_file(self._prefix, ".lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not os.fstat(file.fileno()).st_nlink:  # its owner ended, and unlinked it, after it was opened here
+                    raise BlockingIOError
+            except BlockingIOError:
+                raise ConfigError(
+                    f"another process measures rows into {self._prefix}: wait for it, or measure into another table"
+                ) from None
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def models(self) -> Iterator[Path]:
@@ -109,6 +134,16 @@ class Partial:
         notes = {"failed": result.failed, "seconds": result.seconds}
         write_text(self.folder / f"unit-{unit:03d}.json", json.dumps(notes, indent=1))
         write_bytes(self.folder / f"unit-{unit:03d}.csv.gz", write_samples(result.samples))
+
+    def tidy(self) -> None:
+        """Delete what is left of a measurement that ended.
+
+        Raises:
+            ConfigError: it did not end.
+        """
+        if unfinished(self._prefix):
+            raise ConfigError(f"{self.folder} holds an unfinished measurement of more rows: {_FINISH}")
+        self.remove()
 
     def remove(self) -> None:
         """Delete the folder, the plan first: without it the rest counts for nothing."""

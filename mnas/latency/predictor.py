@@ -27,6 +27,7 @@ class LatencyModel(Protocol):
 
         Raises:
             MissingLatencyError: the model lacks what it needs for this network.
+            CheckError: the network is unlike those that the model was fitted to.
         """
         ...
 
@@ -35,5 +36,6 @@ class LatencyModel(Protocol):
 
         Raises:
             MissingLatencyError: the model lacks what it needs for one of the networks.
+            CheckError: a network is unlike those that the model was fitted to.
         """
         ...

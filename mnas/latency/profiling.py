@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from math import isnan
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from mnas.devices import Device, facts
@@ -18,13 +17,13 @@ from mnas.errors import ConfigError, DeviceError, MnasError
 from mnas.ir import Architecture, Network, Placement
 from mnas.latency.assembly import Measured
 from mnas.latency.chunks import choose_repeats, pack, seconds
-from mnas.latency.execution import executed
 from mnas.latency.models import write_models
 from mnas.latency.networks import draw_networks, roles
 from mnas.latency.partial import Partial, Unit, failures
-from mnas.latency.progress import Progress, silent
-from mnas.latency.storage import save_table, table_prefix
+from mnas.latency.pricing import executed
+from mnas.latency.storage import OWN, save_table, table_prefix
 from mnas.latency.table import LatencyTable, Role
+from mnas.progress import Progress, silent
 from mnas.runtimes import Conditions, Plan, Runtime, runtimes, time_column
 from mnas.spaces import SearchSpace
 
@@ -56,13 +55,15 @@ def profile(
     Rows and networks are packed into chunks that fit in memory; every chunk holds the anchor networks and is measured
     by several processes, each of which visits all its models in several random rounds. Every finished process is
     kept beside `out`, so the same call goes on after an interruption. When the table is complete already and holds
-    under the same conditions, only rows that it lacks are measured, with its anchors, and rescaled to its speed.
+    under the same conditions, only rows that it lacks are measured, with its anchors, and rescaled to its speed; when
+    it lacks none, it is returned at once.
 
     Args:
         space: the space whose placements are the rows; nothing when `architectures` are added to a finished table.
         device: the device, or its name.
         runtime: name of the runtime.
-        out: path of the table, with or without suffix; nothing keeps it in memory only.
+        out: path of the table, with or without suffix; by default `latency_tables/SPACE-SHAPE-DEVICE-RUNTIME` under
+            the current folder.
         dtype: numbers inside the models; "float32".
         num_threads: threads of the runtime.
         max_memory_gb: memory that a measuring process may take, in GB.
@@ -75,11 +76,11 @@ def profile(
         progress: called before each process, and at the end.
 
     Returns:
-        The table; saved if `out` is given.
+        The table as it was saved.
 
     Raises:
-        ConfigError: settings that do not fit, another unfinished measurement at `out`, or a finished table there
-            whose conditions differ.
+        ConfigError: settings that do not fit, neither `space` nor `out`, another unfinished measurement at `out`, a
+            finished table there whose conditions differ, or another process that measures into it.
         DeviceError: the device or its runtime is missing.
         CheckError: too little could be measured, or the anchors disagree with the finished table.
         FormatError: the finished table is damaged.
@@ -90,16 +91,15 @@ def profile(
         raise ConfigError(f"loads must be at least 1, got {loads}")
     target = find_device(device) if isinstance(device, str) else device
     chosen = runtimes[runtime]
-    extra = [placement for each in architectures for placement in (*each.placements, *executed(each, False))]
-    asked = tuple(dict.fromkeys([*_rows(space), *extra]))
-    with _place(out, f"{space.name if space else 'rows'}-{target.name}-{runtime}") as prefix:
-        partial = Partial(prefix)
+    prefix = table_prefix(_default_out(space, target, runtime) if out is None else out)
+    partial = Partial(prefix)
+    with _disk(prefix), partial.locked():
         base = partial.base()
         conditions = chosen.conditions(target, Plan(num_threads=num_threads), dtype)
         whole = _networks(space, base, conditions, networks, seed, prefix)
-        rows = {str(p): p for p in (base.missing(asked) if base else asked)}
+        rows = {str(placement): placement for placement in _missing(space, architectures, base)}
         if base is not None and not rows:
-            partial.remove()
+            partial.tidy()
             return base
         items: dict[str, Network] = {**{name: network for name, (network, _) in whole.items()}, **rows}
         anchors = [name for name, (_, role) in whole.items() if role == "anchor"]
@@ -118,11 +118,21 @@ def profile(
             base, version("mnas"),
         )  # fmt: skip
         work.progress(len(chunks) * loads, len(chunks) * loads, "done")
-        table = measured.table()
-        if out is not None:
-            table = save_table(table, prefix)
-            partial.remove()
+        table = save_table(measured.table(), prefix)
+        partial.remove()
         return table
+
+
+def rows_to_measure(
+    space: SearchSpace | None, architectures: Sequence[Architecture], out: Path | str
+) -> tuple[Placement, ...]:
+    """Say which rows `profile` would measure now: those asked for that a finished table at `out` lacks.
+
+    Raises:
+        ConfigError: `out` names no file.
+        FormatError: the finished table is damaged.
+    """
+    return _missing(space, architectures, Partial(table_prefix(out)).base())
 
 
 def report(table: LatencyTable) -> dict[str, Any]:
@@ -141,8 +151,8 @@ def report(table: LatencyTable) -> dict[str, Any]:
     }
     return found | {
         "seconds": table.effort.seconds,
-        "drift_percent": table.effort.drift_percent,
-        "preempted_share": table.effort.preempted_share,
+        "drift_percent": _known(table.effort.drift_percent),
+        "preempted_share": _known(table.effort.preempted_share),
     }
 
 
@@ -222,9 +232,19 @@ class _Work:
         return replace(self.rounds, seed=self.seed * 1000 + unit, timeout_s=timeout)
 
 
-def _rows(space: SearchSpace | None) -> Iterator[Placement]:
-    if space is not None:
-        yield from space.placements()
+def _default_out(space: SearchSpace | None, device: Device, runtime: str) -> Path:
+    if space is None:
+        raise ConfigError("profiling without a space adds rows to a finished table: say which with out")
+    return OWN / f"{space.name}-{space.x}-{device.name}-{runtime}"
+
+
+def _missing(
+    space: SearchSpace | None, architectures: Sequence[Architecture], base: LatencyTable | None
+) -> tuple[Placement, ...]:
+    asked = dict.fromkeys(space.placements() if space else ())
+    for each in architectures:
+        asked |= dict.fromkeys((*each.placements, *executed(each, False)))
+    return base.missing(asked) if base else tuple(asked)
 
 
 def _networks(
@@ -250,18 +270,12 @@ def _networks(
 
 
 @contextmanager
-def _place(out: Path | str | None, name: str) -> Iterator[Path]:
-    """The path of the table to make, or of `name` in a folder that vanishes; a full disk ends cleanly."""
+def _disk(prefix: Path) -> Iterator[None]:
+    """A full disk, or a folder that cannot be written, ends cleanly."""
     try:
-        if out is not None:
-            yield table_prefix(out)
-        else:
-            with TemporaryDirectory(prefix="mnas-profile-") as folder:
-                yield Path(folder) / name
+        yield
     except OSError as error:
-        if isinstance(error, MnasError):
-            raise
         raise MnasError(
-            f"{error.filename or out}: {error.strerror}; what was measured is kept: mend that and run the same "
+            f"{error.filename or prefix}: {error.strerror}; what was measured is kept: mend that and run the same "
             "command again"
         ) from error

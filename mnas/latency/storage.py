@@ -19,7 +19,6 @@ from typing import Any
 
 import tomli_w
 
-import mnas.ops  # noqa: F401 (placements parse)
 from mnas.errors import ConfigError, FormatError, MnasError
 from mnas.files import write_bytes, write_text
 from mnas.ir import Placement
@@ -30,18 +29,27 @@ from mnas.latency.validation import Check
 from mnas.runtimes import Conditions
 from mnas.shipped import folder
 
-SCHEMA = 1
+SCHEMA = 2
 SUFFIXES = (".samples.csv.gz", ".csv", ".toml")
 """In the order of writing."""
+OWN = Path("latency_tables")
+"""Where tables are made and found under the current folder unless a path is given."""
 _HEADER = ("placement", *Row._fields)
-_AGAIN = "restore its files, or delete them and run mnas profile again"
+PLAN = "plan.json"
+"""What a measurement that can go on has in `NAME.partial`."""
 
 
 def table_prefix(path: str | Path) -> Path:
-    """The path of a table without the suffix of one of its files."""
+    """The path of a table without the suffix of one of its files.
+
+    Raises:
+        ConfigError: the path names no file.
+    """
     text = str(path)
     for suffix in SUFFIXES:
         text = text.removesuffix(suffix)
+    if Path(text).name in ("", "..") or "\0" in text:
+        raise ConfigError(f"{str(path)!r} is not the name of a latency table: give a path without suffix")
     return Path(text)
 
 
@@ -57,6 +65,7 @@ def save_table(table: LatencyTable, path: str | Path) -> LatencyTable:
         The table with the name and path it now has.
 
     Raises:
+        ConfigError: the path names no file.
         OSError: the disk is full or the folder cannot be written.
     """
     prefix = table_prefix(path)
@@ -71,7 +80,7 @@ def save_table(table: LatencyTable, path: str | Path) -> LatencyTable:
 
 
 def load_table(name_or_path: str | Path) -> LatencyTable:
-    """Read a table from a path (with or without suffix), or the shipped table of that name.
+    """Read a table from a path (with or without suffix), or the table of that name in `./latency_tables` or shipped.
 
     Raises:
         ConfigError: there is none.
@@ -79,6 +88,16 @@ def load_table(name_or_path: str | Path) -> LatencyTable:
             file and row are named.
     """
     prefix = _find(table_prefix(name_or_path))
+    try:
+        return _placed(_load(prefix), prefix)
+    except FormatError as error:
+        remedy = "restore its files, or delete them and run mnas profile again"
+        if unfinished(prefix):
+            remedy = "mnas was killed while it saved the table: run the same mnas profile again, it ends that"
+        raise FormatError(f"{error}; {remedy}") from error
+
+
+def _load(prefix: Path) -> LatencyTable:
     document = _read_document(table_file(prefix, ".toml"))
     file = table_file(prefix, ".csv")
     text = _read(file)
@@ -88,14 +107,19 @@ def load_table(name_or_path: str | Path) -> LatencyTable:
     raw = _read(file)
     _verify(file, raw, document["sha256"]["samples"])
     try:
-        return _placed(_table(document, rows, raw), prefix)
+        return _table(document, rows, raw)
     except (KeyError, TypeError, ValueError, MnasError) as error:
-        raise FormatError(f"{table_file(prefix, '.toml')} is malformed: {error!r}; {_AGAIN}") from error
+        raise FormatError(f"{table_file(prefix, '.toml')} is malformed: {error!r}") from error
 
 
 def table_exists(path: str | Path) -> bool:
     """Whether `load_table` would find a complete table at this path itself."""
     return table_file(table_prefix(path), ".toml").is_file()
+
+
+def unfinished(prefix: Path) -> bool:
+    """Whether a measurement into the table at `prefix` was begun and did not end."""
+    return (table_file(prefix, ".partial") / PLAN).is_file()
 
 
 def _placed(table: LatencyTable, prefix: Path) -> LatencyTable:
@@ -104,11 +128,14 @@ def _placed(table: LatencyTable, prefix: Path) -> LatencyTable:
 
 def _find(prefix: Path) -> Path:
     shipped = folder("latency_tables")
-    for place in (prefix, shipped / prefix):
+    for place in (prefix, OWN / prefix, shipped / prefix):
         if table_exists(place):
             return place
-    if table_file(prefix, ".csv").is_file() or table_file(prefix, ".partial").is_dir():
-        raise FormatError(f"table {prefix} is unfinished: run the same mnas profile again, it goes on where it stopped")
+    for place in (prefix, OWN / prefix):
+        if table_file(place, ".csv").is_file() or unfinished(place):
+            raise FormatError(
+                f"table {place} is unfinished: run the same mnas profile again, it goes on where it stopped"
+            )
     known = ", ".join(sorted(file.stem for file in shipped.glob("*.toml"))) or "none"
     raise ConfigError(f"no latency table {prefix}; shipped: {known}; make it with: mnas profile --space S -o {prefix}")
 
@@ -117,7 +144,7 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise FormatError(f"cannot read {file}: {error.strerror}; {_AGAIN}") from error
+        raise FormatError(f"cannot read {file}: {error.strerror}") from error
 
 
 def _sha256(data: bytes) -> str:
@@ -126,7 +153,7 @@ def _sha256(data: bytes) -> str:
 
 def _verify(file: Path, data: bytes, expected: str) -> None:
     if _sha256(data) != expected:
-        raise FormatError(f"{file} was edited or truncated (its SHA-256 is not the recorded one); {_AGAIN}")
+        raise FormatError(f"{file} was edited or truncated (its SHA-256 is not the recorded one)")
 
 
 def _fingerprint(document: Mapping[str, Any]) -> str:
@@ -139,17 +166,14 @@ def _read_document(file: Path) -> dict[str, Any]:
     try:
         document: dict[str, Any] = tomllib.loads(_read(file).decode())
     except ValueError as error:
-        raise FormatError(f"{file} is no TOML, perhaps truncated: {error}; {_AGAIN}") from error
+        raise FormatError(f"{file} is no TOML, perhaps truncated: {error}") from error
     if document.get("schema") != SCHEMA:
-        raise FormatError(
-            f"{file} has schema version {document.get('schema')!r}, this mnas reads {SCHEMA}: "
-            "use the mnas that wrote it, or profile again"
-        )
+        raise FormatError(f"{file} has schema version {document.get('schema')!r}, this mnas reads {SCHEMA}")
     sums = document.get("sha256")
     if not isinstance(sums, dict) or not {"rows", "samples", "this"} <= set(sums):
-        raise FormatError(f"{file} lacks its checksums, perhaps truncated; {_AGAIN}")
+        raise FormatError(f"{file} lacks its checksums, perhaps truncated")
     if _fingerprint(document) != sums["this"]:
-        raise FormatError(f"{file} was edited or truncated (its SHA-256 is not the recorded one); {_AGAIN}")
+        raise FormatError(f"{file} was edited or truncated (its SHA-256 is not the recorded one)")
     return document
 
 
@@ -170,6 +194,8 @@ def _document(table: LatencyTable) -> dict[str, Any]:
             "per_row_ms": fit.per_row_ms,
             "interval_relative": fit.interval_relative,
             "residuals": list(fit.residuals),
+            "least_ms": fit.least_ms,
+            "largest_ms": fit.largest_ms,
             "folds_constants": fit.folds_constants,
         },
         "check": table.check._asdict(),
@@ -216,17 +242,17 @@ def _read_rows(file: Path, data: bytes) -> dict[Placement, Row]:
     try:
         lines = list(csv.reader(io.StringIO(data.decode())))
     except (ValueError, csv.Error) as error:
-        raise FormatError(f"{file} is no CSV: {error}; {_AGAIN}") from error
+        raise FormatError(f"{file} is no CSV: {error}") from error
     if not lines or tuple(lines[0]) != _HEADER:
-        raise FormatError(f"{file} must start with the line {','.join(_HEADER)}; {_AGAIN}")
+        raise FormatError(f"{file} must start with the line {','.join(_HEADER)}")
     rows: dict[Placement, Row] = {}
     for number, line in enumerate(lines[1:], start=2):
         try:
             placement, row = _read_row(line)
         except (ValueError, MnasError) as error:
-            raise FormatError(f"{file} line {number} ({line[0] if line else ''}): {error}; {_AGAIN}") from error
+            raise FormatError(f"{file} line {number} ({line[0] if line else ''}): {error}") from error
         if placement in rows:
-            raise FormatError(f"{file} line {number} ({placement}): the placement occurs twice; {_AGAIN}")
+            raise FormatError(f"{file} line {number} ({placement}): the placement occurs twice")
         rows[placement] = row
     return rows
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -12,12 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mnas.errors import MissingLatencyError
+from mnas.errors import CheckError, MissingLatencyError
 from mnas.ir import Architecture, Placement
 from mnas.latency.calibration import LEAST_MS, Calibration
-from mnas.latency.execution import executed
 from mnas.latency.filter import Remeasurement, TimeColumn
 from mnas.latency.predictor import Estimate
+from mnas.latency.pricing import executed, is_constant
 from mnas.latency.rawfile import read_samples
 from mnas.latency.validation import Check, Verdict
 from mnas.runtimes import Conditions
@@ -34,7 +35,8 @@ class Row(NamedTuple):
         ci_low_ms: low end of its 95 % interval over visits.
         ci_high_ms: high end.
         rounds: number of visits, each in another round over all items.
-        reps: number of timed runs.
+        reps: number of timed runs that count: those during which the core was taken away are left out where at
+            least half of a visit remains.
         preempted_share: share of the runs during which the system took the core away, 0..1.
     """
 
@@ -165,13 +167,16 @@ class LatencyTable:
 
         Raises:
             MissingLatencyError: rows that the network needs were not measured.
+            CheckError: the network is far smaller or larger than those that calibrated the table.
         """
         fit, known = self.calibration, self._ms
         placements = executed(architecture, fit.folds_constants)
         try:
             total = sum([known[placement] for placement in placements])
         except KeyError:
-            raise self._lacks(placements, "--arch ARCH.txt") from None
+            raise self._lacks(placements, ["--arch", "FILE"]) from None
+        if not fit.spans(total):
+            self._check_size(architecture, total)
         ms = max(LEAST_MS, fit.overhead_ms + fit.scale * total + fit.per_row_ms * len(placements))
         return Estimate(ms, max(0.0, ms * (1 - fit.interval_relative)), ms * (1 + fit.interval_relative))
 
@@ -180,18 +185,32 @@ class LatencyTable:
 
         Raises:
             MissingLatencyError: rows that the networks need were not measured.
+            CheckError: a network is far smaller or larger than those that calibrated the table.
         """
         if not len(encodings):
             return np.zeros(0)
         unique, back = np.unique(encodings, axis=0, return_inverse=True)
-        folds = self.calibration.folds_constants
-        needed = [executed(space.decode(tuple(encoding)), folds) for encoding in unique.tolist()]
+        fit, known = self.calibration, self._ms
+        networks = [space.decode(tuple(encoding)) for encoding in unique.tolist()]
+        needed = [executed(network, fit.folds_constants) for network in networks]
         try:
-            total = np.array([sum([self._ms[p] for p in placements]) for placements in needed])
+            total = [sum([known[placement] for placement in placements]) for placements in needed]
         except KeyError:
             raise self._lacks([p for placements in needed for p in placements], _flags(space)) from None
+        for network, each in zip(networks, total, strict=True):
+            if not fit.spans(each):
+                self._check_size(network, each)
         rows = np.array([len(placements) for placements in needed], np.float64)
-        return self.calibration.ms(total, rows)[back]
+        return fit.ms(np.array(total), rows)[back]
+
+    def check_covers(self, space: SearchSpace) -> None:
+        """Make sure that every network of a space can be priced.
+
+        Raises:
+            MissingLatencyError: rows of the space were not measured, or failed; names the command that measures them.
+        """
+        if self.missing(space.placements()):
+            raise self._lacks(space.placements(), _flags(space))
 
     def explain(self, architecture: Architecture) -> list[tuple[Placement, float]]:
         """Say what each executed placement of a network costs in it, dearest first.
@@ -200,22 +219,32 @@ class LatencyTable:
 
         Raises:
             MissingLatencyError: rows that the network needs were not measured.
+            CheckError: the network is far smaller or larger than those that calibrated the table.
         """
+        self.predict(architecture)
         fit = self.calibration
-        placements = executed(architecture, fit.folds_constants)
-        if self.missing(placements):
-            raise self._lacks(placements, "--arch ARCH.txt")
-        priced = [(p, fit.scale * self._ms[p] + fit.per_row_ms) for p in placements]
+        priced = [(p, fit.scale * self._ms[p] + fit.per_row_ms) for p in executed(architecture, fit.folds_constants)]
         return sorted(priced, key=lambda pair: -pair[1])
 
-    def _lacks(self, placements: Iterable[Placement], what: str) -> MissingLatencyError:
+    def _check_size(self, architecture: Architecture, total: float) -> None:
+        """Refuse a network that the calibration does not span; one that zeros cut off costs little in any space."""
+        if is_constant(architecture):
+            return
+        fit = self.calibration
+        raise CheckError(
+            f"table {self.name!r} was calibrated with networks whose rows sum to {fit.least_ms:.4g} to "
+            f"{fit.largest_ms:.4g} ms, the rows of this one (input {architecture.x}) to {total:.4g} ms: price it with "
+            "a table of a space of its size: mnas profile --space NAME --image-size PIXELS -o ANOTHER_TABLE"
+        )
+
+    def _lacks(self, placements: Iterable[Placement], what: Sequence[str]) -> MissingLatencyError:
         c = self.conditions
-        flags = [f"--dtype {c.dtype}"] if c.dtype != "float32" else []
-        flags += [f"--num-threads {c.num_threads}"] if c.num_threads != 1 else []
-        where = [f"--device {c.device}", f"--runtime {c.runtime}", *flags, f"-o {self.path or self.name}"]
-        command = " ".join(["mnas profile", what, *where])
-        return MissingLatencyError(self.name, [str(p) for p in self.missing(placements)], command)
+        threads = ["--num-threads", str(c.num_threads)] if c.num_threads != 1 else []
+        where = ["--device", c.device, "--runtime", c.runtime, *threads, "-o", self.path or self.name]
+        names = [f"{p} (failed: {self.failed[p]})" if p in self.failed else str(p) for p in self.missing(placements)]
+        return MissingLatencyError(self.name, names, shlex.join(["mnas", "profile", *what, *where]))
 
 
-def _flags(space: SearchSpace) -> str:
-    return f"--space {space.name} --classes {space.classes} --image-size {space.x.h} --channels {space.x.c}"
+def _flags(space: SearchSpace) -> list[str]:
+    sizes = {"--classes": space.classes, "--image-size": space.x.h, "--channels": space.x.c}
+    return ["--space", space.name, *(word for flag, size in sizes.items() for word in (flag, str(size)))]

@@ -6,14 +6,14 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
 from mnas.devices import Device, Transport, connect
-from mnas.errors import DeviceError, FormatError
+from mnas.errors import DeviceError, FormatError, MnasError
 from mnas.runtimes.response import Response, parse
 
 RUNNER = Path(__file__).with_name("runner.py")
@@ -30,21 +30,30 @@ def execute(device: Device, request: Mapping[str, str | int], files: Mapping[str
     """Have the runner time `files` by name; one that kills the process is left out of the next attempt.
 
     Raises:
+        MnasError: a file is not there, or vanished meanwhile: no fault of its model.
         DeviceError: the device is missing, the time is up, or the runner failed as a whole or answered nonsense.
     """
     deadline = monotonic() + timeout_s
-    failed = {item: f"no such file: {path}" for item, path in files.items() if not path.is_file()}
+    _check_present(files.values())
+    failed: dict[str, str] = {}
     transport = connect(device)
     with _work_folder(transport, device) as folder, tempfile.TemporaryDirectory(prefix="mnas.") as here:
         attempt = _Attempt(device, transport, folder, Path(here))
         transport.push(RUNNER, f"{folder}/runner.py")
-        places = {item: attempt.place(path, i) for i, (item, path) in enumerate(files.items()) if item not in failed}
+        places = {item: attempt.place(path, i) for i, (item, path) in enumerate(files.items())}
         while True:
             answer = attempt.run(request, places, deadline - monotonic())
+            _check_present(files.values())
             if isinstance(answer, Response):
                 return replace(answer, failed=failed | answer.failed)
             failed |= {answer.item: answer.reason}
             del places[answer.item]
+
+
+def _check_present(files: Iterable[Path]) -> None:
+    for path in files:
+        if not path.is_file():
+            raise MnasError(f"model file {path} is gone: run the same command again, and let nothing delete its files")
 
 
 @dataclass(frozen=True)

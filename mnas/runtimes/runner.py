@@ -3,10 +3,10 @@
 It is copied to devices, so it needs only the standard library, numpy and the runtime's wheel, and runs on Python 3.10.
 
 Request: `runtime`, `wheel`, `models` (paths), `passes`, `reps`, `warmups`, `seed`, `num_threads`, `evict_kib`.
-Response: `schema`, `runtime_version`, `machine`, `checksums` and `failed` (by index of the model, as text) and `visits`
-in order of time, each `[model, round, [wall_ns, ...], [cpu_ns, ...], [preempted, ...]]`; or `schema` and `missing`, the
-module that could not be imported. CPU times are those of the calling thread, less the cost of reading its clock. While
-it works, `response.json.progress` names the model it is busy with.
+Response: `schema`, `runtime_version`, `checksums` and `failed` (by index of the model, as text) and `visits` in order
+of time, each `[model, round, [wall_ns, ...], [cpu_ns, ...], [preempted, ...]]`; or `schema` and `missing`, the module
+that could not be imported. CPU times are those of the calling thread, less the cost of reading its clock. While it
+works, `response.json.progress` names the model it is busy with.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import platform
 import random
 import resource
 import sys
@@ -137,7 +136,6 @@ class Runner:
         return {
             "schema": SCHEMA,
             "runtime_version": runtime_version,
-            "machine": platform.machine(),
             "checksums": self.checksums,
             "failed": self.failed,
             "visits": self.visits,

@@ -109,6 +109,7 @@ class Runtime(Protocol):
         others are measured. The files do not say their dtype: conditions come back with "float32".
 
         Raises:
+            MnasError: a file is missing on this side.
             DeviceError: the device is missing or lacks the runtime, took too long or answered nonsense.
         """
         ...

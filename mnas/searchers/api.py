@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mnas.errors import ConfigError
-from mnas.evaluate import Evaluator, LocalExecutor, Progress, dataset, evaluators
-from mnas.ir import Architecture
+from mnas.evaluate import Evaluator, LocalExecutor, dataset, evaluators
 from mnas.latency import LatencyTable, load_table
+from mnas.progress import Progress
 from mnas.searchers.config import SearchConfig, make_config
 from mnas.searchers.options import check_options, parameters
 from mnas.searchers.run import Run, search_into
 from mnas.searchers.searcher import HasEntropy, Searcher, make_searcher
+from mnas.searchers.tally import Tally
 from mnas.searchers.trial import Trial
 from mnas.spaces import SearchSpace
 from mnas.spaces import space as make_space
@@ -63,7 +64,7 @@ def search(
         workers: processes that evaluate; they change the time, not the trials.
         train_infeasible: train networks over the target too, as the papers do.
         data_folder: where the files of a named data set are, if not in their usual place.
-        torch_device: where to train.
+        torch_device: where to train: "cpu", "cuda", "cuda:1" or "mps".
         progress: called with the evaluations done, their number in all, and a line on the last trial.
 
     Raises:
@@ -137,6 +138,9 @@ def _search(
     space = space or make_space(
         config.space, classes=config.classes, image_size=config.image_size, channels=config.channels
     )
+    latency_model = table or load_table(config.table)
+    if isinstance(latency_model, LatencyTable):
+        latency_model.check_covers(space)
     searcher = make_searcher(config.searcher, space, config.seed, config.searcher_options)
     with LocalExecutor(make_evaluator(config), config.workers) as executor:
         return search_into(
@@ -145,7 +149,7 @@ def _search(
             space=space,
             searcher=searcher,
             executor=executor,
-            latency_model=table or load_table(config.table),
+            latency_model=latency_model,
             progress=_Notes(config.trials, searcher, progress) if progress else None,
         )
 
@@ -154,12 +158,15 @@ def _completed(config: SearchConfig) -> SearchConfig:
     """Fill in what the data decides.
 
     Raises:
-        ConfigError: another number of classes than the data's, or images that are not square and no size given.
+        ConfigError: another number of classes than the data's, channels that its images cannot be given, or images
+            that are not square and no size given.
     """
     data = dataset(config.data, folder=config.data_folder)
     if config.classes not in (None, len(data.classes)):
         raise ConfigError(f"classes is {config.classes}, but data set {data.name} has {len(data.classes)}")
     c, h, w = data.shape
+    if c not in (1, config.channels or c):
+        raise ConfigError(f"channels is {config.channels}, but the images of {data.name} have {c}")
     if config.image_size is None and h != w:
         raise ConfigError(f"the images of {data.name} are {h}x{w}, not square: give image_size to resize them")
     known = {"classes": len(data.classes), "image_size": h, "channels": c}
@@ -172,19 +179,17 @@ class _Notes:
 
     def __init__(self, total: int, searcher: Searcher, progress: Progress) -> None:
         self._total, self._searcher, self._progress = total, searcher, progress
-        self._evaluated: set[Architecture] = set()
+        self._tally = Tally()
         self._skipped = 0
         self._best = -math.inf
 
     def __call__(self, trial: Trial) -> None:
-        if trial.status == "infeasible":
-            self._skipped += 1
-        else:
-            self._evaluated.add(trial.architecture)
+        self._tally.add(trial)
+        self._skipped += trial.status == "infeasible"
         if trial.accuracy is not None:
             self._best = max(self._best, trial.reward)
         accuracy = trial.status if trial.accuracy is None else f"acc {trial.accuracy:.3f}"
         note = f"reward {trial.reward:.3f} (best {self._best:.3f})  {accuracy}  {trial.latency.ms:.3g} ms"
         if isinstance(self._searcher, HasEntropy):
             note += f"  entropy {self._searcher.entropy:.2f}"
-        self._progress(len(self._evaluated), self._total, f"{note}  skipped by table {self._skipped}")
+        self._progress(self._tally.evaluations, self._total, f"{note}  skipped by table {self._skipped}")

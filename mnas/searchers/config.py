@@ -39,7 +39,7 @@ class SearchConfig(BaseModel):
         workers: processes that evaluate, 0 for none but this one; changes the time, not the trials.
         seed: of everything random.
         train_infeasible: train networks over the target too, as the papers do.
-        torch_device: where to train: "cpu", "cuda".
+        torch_device: where to train: "cpu", "cuda", "cuda:1" or "mps".
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)

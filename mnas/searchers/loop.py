@@ -19,11 +19,9 @@ from mnas.searchers.feasibility import check_feasible
 from mnas.searchers.journal import Journal
 from mnas.searchers.reward import Reward, check_target
 from mnas.searchers.searcher import Searcher
+from mnas.searchers.tally import Tally
 from mnas.searchers.trial import Status, Trial
 from mnas.spaces import Encoding, SearchSpace
-
-PATIENCE = 200
-"""Batches in a row without a network to train after which a search gives up."""
 
 
 class SearchResult(NamedTuple):
@@ -32,7 +30,7 @@ class SearchResult(NamedTuple):
     Attributes:
         trials: all of them, in the order asked.
         exhausted: it gave up before its number of evaluations, because the searcher proposed nothing new within
-            the target for `PATIENCE` batches.
+            the target for too long (see `Tally`).
     """
 
     trials: tuple[Trial, ...]
@@ -76,7 +74,8 @@ def search(
 
     Raises:
         CheckError: no network within the target was found (see `check_feasible`).
-        ConfigError: a setting out of range, or the journal's latencies are not those of this latency model.
+        ConfigError, DataError: a setting out of range, or the journal's latencies are not those of this latency model;
+            or what the executor raises.
         FormatError: the journal is of another search.
         MissingLatencyError: the latency model lacks rows.
     """
@@ -87,10 +86,10 @@ def search(
     past = journal.trials if journal else ()
     limit_ms = math.inf if train_infeasible else target_ms
     state = _State(1 / space.classes, reward, limit_ms)
-    idle = 0
-    while state.evaluations < trials and idle < PATIENCE:
+    tally = state.tally
+    while tally.evaluations < trials and not tally.exhausted(trials, batch):
         asked = [_price(space, latency_model, encoding, seed) for encoding in searcher.ask(batch)]
-        start, before = len(state.trials), state.evaluations
+        start = len(state.trials)
         asked = state.affordable(asked, trials)
         replayed = past[start : start + len(asked)]
         for candidate, trial in zip(asked, replayed, strict=False):
@@ -105,8 +104,7 @@ def search(
                 progress(trial)
         told = state.trials[start:]
         searcher.tell([trial.encoding for trial in told], [trial.reward for trial in told])
-        idle = idle + 1 if state.evaluations == before else 0
-    return SearchResult(tuple(state.trials), state.evaluations < trials)
+    return SearchResult(tuple(state.trials), tally.exhausted(trials, batch))
 
 
 def evaluation_seed(seed: int, architecture: str) -> int:
@@ -119,15 +117,14 @@ class _Candidate(NamedTuple):
 
     encoding: Encoding
     architecture: Architecture
-    key: str
     latency: Estimate
     seed: int
 
 
 def _price(space: SearchSpace, latency_model: LatencyModel, encoding: Encoding, seed: int) -> _Candidate:
     architecture = space.decode(encoding).canonical()
-    key = str(architecture)
-    return _Candidate(encoding, architecture, key, latency_model.predict(architecture), evaluation_seed(seed, key))
+    latency, own = latency_model.predict(architecture), evaluation_seed(seed, str(architecture))
+    return _Candidate(encoding, architecture, latency, own)
 
 
 def _check_replay(candidate: _Candidate, trial: Trial) -> None:
@@ -149,44 +146,39 @@ class _State:
 
     def __init__(self, chance: float, reward: Reward, limit_ms: float) -> None:
         self.trials: list[Trial] = []
-        self._evaluated: dict[str, Trial] = {}
+        self.tally = Tally()
         self._chance, self._reward, self._limit_ms = chance, reward, limit_ms
         self._accuracies = 0.0
         self._trained = 0
 
-    @property
-    def evaluations(self) -> int:
-        return len(self._evaluated)
-
     def keep(self, trial: Trial) -> None:
         self.trials.append(trial)
-        if trial.status in ("trained", "failed"):
-            self._evaluated.setdefault(str(trial.architecture), trial)
+        self.tally.add(trial)
         if trial.status == "trained" and trial.accuracy is not None:
             self._accuracies += trial.accuracy
             self._trained += 1
 
     def affordable(self, asked: list[_Candidate], limit: int) -> list[_Candidate]:
         """The first of `asked`, up to the one that would exceed `limit` evaluations."""
-        new: set[str] = set()
+        new: set[Architecture] = set()
         for i, candidate in enumerate(asked):
             if self._is_new(candidate):
-                new.add(candidate.key)
-            if len(new) + self.evaluations > limit:
+                new.add(candidate.architecture)
+            if len(new) + self.tally.evaluations > limit:
                 return asked[:i]
         return asked
 
     def evaluate(self, asked: Sequence[_Candidate], executor: Executor) -> Iterator[Trial]:
         """Train what is feasible and new; yield and keep the trials in the order asked."""
-        jobs = {c.key: (c.architecture, c.seed) for c in asked if self._is_new(c)}
-        outcomes = iter(executor.map(list(jobs.values()))) if jobs else iter(())
+        jobs = {c.architecture: c.seed for c in asked if self._is_new(c)}
+        outcomes = iter(executor.map(list(jobs.items()))) if jobs else iter(())
         for candidate in asked:
             trial = self._trained_now(candidate, next(outcomes)) if self._is_new(candidate) else self._free(candidate)
             self.keep(trial)
             yield trial
 
     def _is_new(self, candidate: _Candidate) -> bool:
-        return self._feasible(candidate) and candidate.key not in self._evaluated
+        return self._feasible(candidate) and candidate.architecture not in self.tally.evaluated
 
     def _feasible(self, candidate: _Candidate) -> bool:
         return candidate.latency.high_ms <= self._limit_ms
@@ -201,7 +193,7 @@ class _State:
     def _free(self, candidate: _Candidate) -> Trial:
         if not self._feasible(candidate):
             return self._trial(candidate, "infeasible", None)
-        before = self._evaluated[candidate.key]
+        before = self.tally.evaluated[candidate.architecture]
         status: Status = "failed" if before.accuracy is None else "cached"
         return self._trial(candidate, status, before.accuracy, error=before.error)
 

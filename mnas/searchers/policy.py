@@ -41,11 +41,6 @@ class FactoredPolicy:
         drawn = (rng.random((n, len(ends), 1)) >= ends).sum(2)
         return np.asarray(np.minimum(drawn, self._last), np.int64)
 
-    def log_likelihood(self, encodings: NDArray[np.int64]) -> Floats:
-        """Logarithm of the probability of encodings (n, choices), (n,)."""
-        chosen = self.probabilities()[np.arange(len(self.logits)), encodings]
-        return np.asarray(np.log(chosen).sum(1))
-
     def gradient(self, encodings: NDArray[np.int64], advantages: Floats, entropy_weight: float) -> Floats:
         """Gradient by the logits of mean(advantages * log-likelihood) + entropy_weight * entropy, (choices, options).
 

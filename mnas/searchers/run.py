@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import get_args
@@ -19,10 +20,11 @@ from mnas.files import write_text
 from mnas.latency import LatencyModel
 from mnas.searchers.config import SearchConfig, differing_keys, load_config
 from mnas.searchers.journal import Journal, read_trials
-from mnas.searchers.loop import PATIENCE, search
+from mnas.searchers.loop import search
 from mnas.searchers.pareto import front
 from mnas.searchers.reward import make_reward
 from mnas.searchers.searcher import Searcher
+from mnas.searchers.tally import Tally
 from mnas.searchers.trial import Status, Trial
 from mnas.spaces import SearchSpace
 from mnas.spaces import space as make_space
@@ -66,17 +68,16 @@ class Run:
     @property
     def evaluations(self) -> int:
         """Number of networks that were evaluated, failed ones included."""
-        return len({trial.architecture for trial in self.trials if trial.status != "infeasible"})
+        return self._tally.evaluations
 
     @property
     def exhausted(self) -> bool:
         """Whether the search gave up because its searcher proposed nothing new within the target."""
-        idle, seen = 0, set()
-        for trial in self.trials:
-            new = trial.status != "infeasible" and trial.architecture not in seen
-            seen.add(trial.architecture)
-            idle = 0 if new else idle + 1
-        return self.evaluations < self.config.trials and idle >= PATIENCE * self.config.batch
+        return self._tally.exhausted(self.config.trials, self.config.batch)
+
+    @cached_property
+    def _tally(self) -> Tally:
+        return Tally(self.trials)
 
     @property
     def feasible(self) -> tuple[Trial, ...]:
@@ -160,18 +161,18 @@ def search_into(
 
 @contextmanager
 def _writing(folder: Path, config: SearchConfig) -> Iterator[Journal]:
-    """Lock the run, check that it is of `config`, and open its journal."""
+    """Lock the run, check that its trials, if there are any, are of `config`, and open its journal."""
     with Journal(folder / _TRIALS) as journal:
         path = folder / _CONFIG
-        if path.exists():
+        if not journal.trials:
+            write_text(folder / _ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
+        elif path.exists():
             if differing := differing_keys(load_config(path), config):
                 raise ConfigError(
                     f"{folder} holds a search of other settings: {', '.join(differing)}; use another folder"
                 )
-        elif journal.trials:
-            raise FormatError(f"{folder} has trials but no {_CONFIG}: restore it, or use another folder")
         else:
-            write_text(folder / _ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
+            raise FormatError(f"{folder} has trials but no {_CONFIG}: restore it, or use another folder")
         write_text(path, config.to_toml())
         yield journal
 

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import mnas.ops  # noqa: F401 (architectures parse)
 from mnas.errors import FormatError, MnasError
 from mnas.ir import Architecture
 from mnas.latency.predictor import Estimate

@@ -82,9 +82,9 @@ class MnasNetSpace:
 
     @cached_property
     def choices(self) -> tuple[Choice, ...]:
-        """Six decisions per block; a decision of one option (skip, in the small space) is left out."""
+        """Six decisions per stage; a decision of one option (skip, in the small space) is left out."""
         return tuple(
-            Choice(f"block{i}.{name}", options)
+            Choice(f"stage{i}.{name}", options)
             for i in range(len(self.stages))
             for name, options in self._decisions.items()
         )

@@ -53,7 +53,7 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         (["profile", "--space", "nowhere", "-o", "t"], 2, "unknown search space 'nowhere'; known: mnasnet"),
         (["predict", "mnasnet-a1", "--table", "nowhere"], 2, "no latency table nowhere; shipped:"),
         (["search", "--trials", "3"], 2, "give the run folder"),
-        (["export", "nothing-here"], 2, "no run folder, checkpoint, architecture file or published network"),
+        (["export", "nothing-here"], 2, "no run folder, checkpoint, model, architecture file or published network"),
         (["profile", "--space", "mnasnet-small", "--device", "nophone", "-o", "t"], 3, "unknown device 'nophone'"),
     ],
 )
@@ -81,7 +81,7 @@ def test_bad_requests(
         (DeviceError("unplugged"), 3, "unplugged"),
         (CheckError("over budget"), 4, "over budget"),
         (MissingLatencyError("t", ["conv_c8@3x8x8"], "mnas profile ..."), 5, "conv_c8@3x8x8"),
-        (KeyboardInterrupt(), 130, "the same command goes on"),
+        (KeyboardInterrupt(), 130, "interrupted"),
         (OSError(errno.ENOSPC, "No space left on device", "table.csv"), 1, "No space left on device: table.csv"),
     ],
 )
@@ -96,6 +96,24 @@ def test_errors_become_messages_and_exit_codes(
     shown = capsys.readouterr()
     assert message in shown.err
     assert shown.out == ""
+
+
+def test_interrupted_work_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mnas.latency.profile", stop)
+    assert run(["profile", "--space", "mnasnet-small", "-o", "my table"]) == 130
+    assert "go on with: mnas profile --space mnasnet-small -o 'my table'" in capsys.readouterr().err
+
+
+def test_verbose_shows_where_an_error_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["predict", "mnasnet-a1", "--table", "nowhere", "-v"]) == 2
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown
+    assert shown.splitlines()[-1].startswith("mnas: no latency table nowhere")
 
 
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:

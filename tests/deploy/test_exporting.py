@@ -13,7 +13,7 @@ import pytest
 from mnas.deploy import exporting
 from mnas.deploy.exporting import export
 from mnas.errors import CheckError, ConfigError
-from mnas.evaluate import TrainedNetwork, dataset, train
+from mnas.evaluate import Recipe, TrainedNetwork, dataset, train
 from mnas.ir import Architecture
 from mnas.lower import lower, read_metadata
 
@@ -22,7 +22,7 @@ SMALL = Architecture.parse("input 1x16x16\nconv_c8_s2\nmbconv_c16_s2_e3_se0.25\n
 
 @pytest.fixture(scope="module")
 def network() -> TrainedNetwork:
-    return train(SMALL, "digits", epochs=4, batch=16, lr=0.05, images=800, seed=1)
+    return train(SMALL, "digits", recipe=Recipe(epochs=4, batch=16, lr=0.05), images=800, seed=1)
 
 
 def test_files_compute_what_was_trained_on_real_images(network: TrainedNetwork, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnas.errors import DataError
 from mnas.ir import Architecture
 
 
@@ -38,6 +39,16 @@ class Picky:
     def __call__(self, architecture: Architecture, seed: int) -> float:
         if seed % 2:
             raise ZeroDivisionError(f"seed {seed}")
+        return 0.5
+
+
+@dataclass(frozen=True)
+class Misled:
+    """Finds no data for odd seeds."""
+
+    def __call__(self, architecture: Architecture, seed: int) -> float:
+        if seed % 2:
+            raise DataError(f"no data for {seed}")
         return 0.5
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mnas.errors import FormatError
-from mnas.evaluate import TrainedNetwork, load_network, train
+from mnas.evaluate import Recipe, TrainedNetwork, load_network, train
 from mnas.ir import Architecture
 
 SMALL = Architecture.parse("input 1x8x8\nconv_c8_s2\nhead_c16_n10")
@@ -22,7 +22,7 @@ def same(a: TrainedNetwork, b: TrainedNetwork) -> bool:
 
 
 def test_a_trained_network_is_read_back(tmp_path: Path) -> None:
-    network = train(SMALL, "digits", epochs=1, images=64, batch=16, seed=5)
+    network = train(SMALL, "digits", recipe=Recipe(1, 16), images=64, seed=5)
     network.save(tmp_path / "a" / "net.npz")
     assert same(load_network(tmp_path / "a" / "net.npz"), network)
     network.save(tmp_path / "again.npz")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mnas.errors import ConfigError, EvaluationError
+from mnas.errors import ConfigError, DataError, EvaluationError
 from mnas.evaluate import LocalExecutor, ProxyEvaluator
 from mnas.ir import Architecture
 from tests.evaluate import fakes
@@ -66,6 +66,22 @@ def test_exceptions_are_outcomes(picky: LocalExecutor) -> None:
         assert [(o.accuracy, o.error) for o in outcomes] == [(None, "ZeroDivisionError: seed 1"), (0.5, None)]
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_wrong_settings_and_data_end_the_work(workers: int) -> None:
+    with LocalExecutor(fakes.Misled(), workers) as executor:
+        outcomes = executor.map([(SMALL, 0), (SMALL, 1), (SMALL, 2)])
+        assert next(outcomes).accuracy == 0.5
+        with pytest.raises(DataError, match=r"^no data for 1$"):
+            next(outcomes)
+        assert [outcome.accuracy for outcome in executor.map([(SMALL, 2)])] == [0.5]
+    wide = Architecture.parse("input 1x8x8\nhead_c16_n7")
+    with (
+        LocalExecutor(ProxyEvaluator("digits", images=96), workers) as executor,
+        pytest.raises(ConfigError, match="digits has 10 classes"),
+    ):
+        list(executor.map([(wide, 0)]))
+
+
 def test_an_executor_maps_again_and_again(picky: LocalExecutor) -> None:
     assert [len(list(picky.map([(SMALL, 2)] * n))) for n in (1, 0, 3)] == [1, 0, 3]
 
@@ -116,7 +132,6 @@ def test_workers_end_with_the_executor_even_at_work(tmp_path: Path) -> None:
 _SCRIPT = """
 import sys
 sys.path[:0] = {path!r}
-import mnas.ops
 from mnas.evaluate import LocalExecutor
 from mnas.ir import Architecture
 from tests.evaluate import fakes

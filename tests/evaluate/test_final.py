@@ -14,7 +14,9 @@ SMALL = Architecture.parse("input 1x8x8\nconv_c12\nmbconv_c16_s2_e3\nhead_c32_n1
 
 def test_training_scores_both_splits() -> None:
     told: list[int] = []
-    network = train(SMALL, "digits", epochs=4, batch=32, seed=1, progress=lambda done, total, note: told.append(total))
+    network = train(
+        SMALL, "digits", recipe=Recipe(4, 32), seed=1, progress=lambda done, total, note: told.append(total)
+    )
     assert network.validation_accuracy is not None
     assert network.test_accuracy is not None
     assert network.validation_accuracy > 0.9
@@ -34,6 +36,14 @@ def test_the_same_seed_gives_the_same_network() -> None:
     assert one.test_accuracy == two.test_accuracy
 
 
+def test_epochs_replace_those_of_the_recipe() -> None:
+    assert Recipe() == Recipe(epochs=20, batch=64, lr=0.1, weight_decay=5e-4)
+    assert train(SMALL, "digits", epochs=1, images=64).recipe == replace(Recipe(), epochs=1)
+    given = Recipe(2, 32, label_smoothing=0.1)
+    assert train(SMALL, "digits", epochs=1, recipe=given, images=64).recipe == replace(given, epochs=1)
+    assert len(train(SMALL, "digits", recipe=given, images=64).history) == 2
+
+
 def test_images_are_brought_to_the_networks_input() -> None:
     wide = Architecture.parse("input 3x12x10\nconv_c8_s2\nhead_c16_n10")
     data = dataset("digits")
@@ -51,6 +61,8 @@ def test_what_does_not_fit_is_refused() -> None:
         train(SMALL, "digits", epochs=0)
     with pytest.raises(DataError, match="neither a known name"):
         train(SMALL, "digitz", epochs=1)
+    with pytest.raises(ConfigError, match=r"torch_device 'gpu' \(no such kind of device\); available: cpu"):
+        train(SMALL, "digits", epochs=1, torch_device="gpu")
     colour = replace(dataset("digits"), train=Split(np.zeros((9, 3, 8, 8), np.uint8), np.zeros(9, np.int64)))
     with pytest.raises(DataError, match="3 channels do not fit"):
         train(SMALL, colour, epochs=1)

@@ -127,10 +127,35 @@ def test_a_moving_average_stays_nearer_to_the_start() -> None:
     def moved(decay: float) -> float:
         network = build(SMALL, 0)
         before = weights_of(network)
-        fit(network, data, Recipe(2, 16, ema_decay=decay), normalize, seed=0)
+        fit(network, data, Recipe(8, 16, ema_decay=decay), normalize, seed=0)
         return sum(float(np.abs(a - before[k]).sum()) for k, a in weights_of(network).items() if k.endswith("weight"))
 
-    assert 0 < moved(0.99) < moved(0.5) < moved(0.0)
+    assert 0 < moved(0.99) < moved(0.4) < moved(0.0)
+
+
+def test_the_moving_average_leaves_the_initial_weights_behind() -> None:
+    split = Split(np.full((40, 1, 8, 8), 99, np.uint8), np.arange(40) % 10)
+    network = build(SMALL, 0)
+    weight = next(network.parameters())
+    average, seen = weight.detach().clone(), 0
+
+    def follow(done: int, total: int, note: str) -> None:
+        nonlocal average, seen
+        decay = min(0.3, done / (done + 9))
+        average, seen = decay * average + (1 - decay) * weight.detach(), total
+
+    fit(network, split, Recipe(5, 10, ema_decay=0.3), Normalizer((0.3,), (0.4,)), seed=0, progress=follow)
+    assert seen == 20
+    torch.testing.assert_close(weight.detach(), average)
+
+
+def test_a_long_moving_average_of_a_short_training_has_learnt() -> None:
+    data = dataset("digits")
+    normalize = Normalizer(data.mean, data.std)
+    network = build(SMALL, 0)
+    fit(network, data.train, Recipe(3, 32, 0.1, ema_decay=0.999), normalize, seed=0)
+    recalibrate(network, data.train, normalize)
+    assert accuracy(network, data.validation, normalize) > 0.5
 
 
 def test_the_rate_rises_then_falls_to_nothing() -> None:

@@ -101,7 +101,18 @@ def test_rows_that_the_table_lacks_leave_the_prediction_open(
     (found,) = bench([write(tmp_path / "a.fake", foreign)], against=table)
     assert found.anchored_ms == pytest.approx(level(table) * network_ms(foreign), rel=0.02)
     assert found.predicted_ms is None
-    assert "mnas profile --arch ARCH.txt" in found.note
+    assert "mnas profile --arch FILE" in found.note
+
+
+def test_networks_of_another_size_leave_the_prediction_open(
+    model: Path, fake: FakeRuntime, table: LatencyTable
+) -> None:
+    fit = replace(table.calibration, least_ms=50.0, largest_ms=60.0)
+    (found,) = bench([model], against=replace(table, calibration=fit))
+    assert found.anchored_ms is not None
+    assert found.predicted_ms is None
+    assert "calibrated with networks whose rows sum to 50 to 60 ms" in found.note
+    json.dumps(found.to_dict(), allow_nan=False)
 
 
 def test_anchors_that_disagree_refuse(model: Path, fake: FakeRuntime, table: LatencyTable) -> None:

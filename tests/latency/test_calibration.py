@@ -22,6 +22,13 @@ def test_noise_free_data_give_the_coefficients_back(overhead: float, scale: floa
     assert fit.ms(SUM, ROWS) == pytest.approx(overhead + scale * SUM + per_row * ROWS)
 
 
+def test_a_fit_spans_twice_what_it_was_given() -> None:
+    total = np.array([3.0, 1.0, 2.0, 4.0])
+    fit = calibrate(total, np.full(4, 3.0), 1.1 * total)
+    assert (fit.least_ms, fit.largest_ms) == (1.0, 4.0)
+    assert [fit.spans(ms) for ms in (0.49, 0.5, 2.0, 8.0, 8.1)] == [False, True, True, True, False]
+
+
 def test_relative_residuals_are_what_is_minimised() -> None:
     total = np.array([0.1, 0.1, 1.0, 1.0, 100.0, 100.0])
     fit = calibrate(total, np.full(6, 3.0), total * [1.1, 0.9, 1.1, 0.9, 1.1, 0.9])

@@ -13,7 +13,7 @@ ITEMS: dict[str, Network] = {str(placement): placement for placement in space("m
 ANCHORS = list(ITEMS)[:8]
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(st.floats(0.2, 0.6), st.integers(0, 5))
 def test_chunks_hold_every_item_once_and_fit(max_memory_gb: float, seed: int) -> None:
     chunks = pack(ITEMS, ANCHORS, max_memory_gb, seed)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from mnas.errors import ConfigError
 from mnas.latency.networks import draw_networks, roles
-from mnas.spaces import space
+from mnas.latency.pricing import is_constant
+from mnas.spaces import sample_biased, space
 from tests.latency.fakes import tiny
 
 
@@ -15,11 +17,22 @@ def test_sets_are_disjoint_and_of_the_size_asked_for(name: str) -> None:
     assert len({network.canonical() for network in (*calibration, *test)}) == 39
 
 
+@pytest.mark.parametrize("name", ["mnasnet-small", "nasbench201"])
+def test_calibration_spans_what_a_search_may_meet(name: str) -> None:
+    searched = space(name)
+    calibration, _ = draw_networks(searched, 8, 4, seed=0)
+    macs = [network.cost.macs for network in calibration]
+    assert macs[:2] == [min(macs), max(macs)]
+    for encoding in sample_biased(searched, np.random.default_rng(1), 300).tolist():
+        network = searched.decode(tuple(encoding))
+        assert is_constant(network) or min(macs) / 2 < network.cost.macs < 2 * max(macs)
+
+
 def test_the_biased_half_spans_more_than_the_uniform_half() -> None:
-    calibration, test = draw_networks(space("mnasnet-small"), 40, 40, seed=0)
-    for networks in (calibration, test):
-        macs = [network.cost.macs for network in networks]
-        assert max(macs[:20]) / min(macs[:20]) > 1.5 * max(macs[20:]) / min(macs[20:])
+    calibration, test = draw_networks(space("mnasnet-small"), 42, 40, seed=0)
+    for networks in (calibration[2:], test):
+        macs = np.log([network.cost.macs for network in networks])
+        assert macs[:20].std() > 1.3 * macs[20:].std()
 
 
 def test_seeds_decide() -> None:

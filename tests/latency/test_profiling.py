@@ -7,20 +7,25 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import mnas.latency.partial
 import mnas.latency.storage
+from mnas.devices import Device
 from mnas.errors import CheckError, ConfigError, DeviceError, FormatError, MnasError
 from mnas.files import write_bytes
 from mnas.ir import Architecture, Placement
-from mnas.latency import LatencyTable, load_table, report
+from mnas.latency import LatencyTable, Remeasurement, check, load_table, report, rows_to_measure
+from mnas.latency.partial import Partial
 from mnas.latency.storage import save_table
+from mnas.latency.table import Effort
+from mnas.runtimes import Measurement, Plan, runtimes
 from tests.latency.fakes import (
     FakeRuntime,
     measure_tiny,
@@ -84,12 +89,60 @@ def test_it_is_saved_and_nothing_else_is_left(tmp_path: Path, fake: FakeRuntime)
     assert (table.name, table.path) == ("t.v1", str(tmp_path / "deep" / "t.v1"))
 
 
-def test_without_a_path_nothing_is_written(tmp_path: Path, fake: FakeRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_path_it_is_kept_under_the_current_folder(
+    tmp_path: Path, fake: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     table = measure_tiny(None)
-    assert (table.name, table.path) == ("tiny-local-fake", "")
-    assert len(table.rows) == len(list(tiny().placements()))
+    calls = len(fake.calls)
+    assert measure_tiny(None) == load_table("tiny-1x8x8-local-fake") == table
+    assert len(fake.calls) == calls
+    assert table.path == "latency_tables/tiny-1x8x8-local-fake"
+    assert files(tmp_path / "latency_tables" / "x") == [
+        f"tiny-1x8x8-local-fake{suffix}" for suffix in (".csv", ".samples.csv.gz", ".toml")
+    ]
+    with pytest.raises(ConfigError, match="say which with out"):
+        measure_tiny(None, space=None, architectures=[tiny().decode((0, 0, 0, 0, 0))])
+
+
+def test_one_process_measures_into_a_table(tmp_path: Path, fake: FakeRuntime) -> None:
+    with (
+        Partial(tmp_path / "t").locked(),
+        pytest.raises(ConfigError, match=r"another process measures rows into .*/t: wait for it"),
+    ):
+        measure_tiny(tmp_path / "t")
+    assert fake.calls == []
+    (tmp_path / "t.lock").touch()  # as a killed process leaves it
+    measure_tiny(tmp_path / "t")
+    assert files(tmp_path / "x") == ["t.csv", "t.samples.csv.gz", "t.toml"]
+
+
+def test_a_lock_that_its_owner_has_dropped_meanwhile_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fcntl.flock", lambda file, how: (tmp_path / "t.lock").unlink())
+    with pytest.raises(ConfigError, match="another process"), Partial(tmp_path / "t").locked():
+        pass
+
+
+def test_what_would_be_measured_is_what_a_finished_table_lacks(tmp_path: Path, kept: Path, fake: FakeRuntime) -> None:
+    architecture = Architecture.parse("input 1x8x8\nconv_c8_s2\nmbconv_c24_k5\nconv_c24_k7")
+    placements = tuple(tiny().placements())
+    assert rows_to_measure(tiny(), [], kept) == ()
+    assert rows_to_measure(tiny(), [architecture], kept) == architecture.placements[1:]
+    assert rows_to_measure(None, [architecture], kept) == architecture.placements[1:]
+    new = rows_to_measure(tiny(), [architecture], tmp_path / "t")
+    assert new == (*placements, *architecture.placements[1:])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_vanishes_is_no_failed_row(tmp_path: Path, fake: FakeRuntime) -> None:
+    def measure(device: Device, models: Mapping[str, Path], plan: Plan) -> Measurement:
+        next(iter(models.values())).unlink()
+        return runtimes["litert"].measure(device, models, plan)
+
+    fake.measure = measure  # type: ignore[method-assign]
+    with pytest.raises(MnasError, match="is gone"):
+        measure_tiny(tmp_path / "t")
+    assert files(tmp_path / "t.partial" / "x") == ["plan.json"]
 
 
 def test_the_same_seed_gives_the_same_table(tmp_path: Path, fake: FakeRuntime) -> None:
@@ -186,9 +239,10 @@ def test_a_killed_process_goes_on(tmp_path: Path, fake: FakeRuntime, kept: Path)
     )
     assert done.returncode == -signal.SIGKILL
     assert (tmp_path / f"{kept.name}.partial" / "models").is_dir()
-    assert files(tmp_path / "x") == [f"{kept.name}.partial"]
+    assert files(tmp_path / "x") == [f"{kept.name}.lock", f"{kept.name}.partial"]
     assert measure_tiny(tmp_path / kept.name) == load_table(kept)
     assert len(fake.calls) == 2
+    assert len(files(tmp_path / "x")) == 3
 
 
 def test_another_unfinished_measurement_is_not_touched(tmp_path: Path, fake: FakeRuntime) -> None:
@@ -257,8 +311,29 @@ def test_growing_survives_death_at_any_write(
         die_at(patch, at, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             measure_tiny(grown, space=more)
+    if at in (9, 10):  # the samples are of the new table, or the rows are too
+        with pytest.raises(FormatError, match="killed while it saved the table: run the same mnas profile again"):
+            load_table(grown)
+    if at > 3:
+        with pytest.raises(ConfigError, match="holds an unfinished measurement of more rows: run its own command"):
+            measure_tiny(grown)
     assert measure_tiny(grown, space=more) == expected
     assert sorted(path.name for path in grown.parent.glob(f"{grown.name}*")) == files(other / "x")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".toml", ".samples.csv.gz"])
+def test_growing_mends_a_table_that_a_kill_left_in_pieces(grown: Path, fake: FakeRuntime, suffix: str) -> None:
+    more = tiny(classes=100)
+    fake.dies_at = 1
+    with pytest.raises(KeyboardInterrupt):
+        measure_tiny(grown, space=more)
+    path = grown.with_name(grown.name + suffix)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(FormatError, match="run the same mnas profile again, it ends that"):
+        load_table(grown)
+    after = measure_tiny(grown, space=more)
+    assert load_table(grown) == after
+    assert after.missing(more.placements()) == ()
 
 
 def test_anchors_that_disagree_refuse_new_rows(grown: Path, fake: FakeRuntime) -> None:
@@ -333,6 +408,9 @@ def test_a_table_needs_networks(tmp_path: Path, fake: FakeRuntime) -> None:
         ({"passes": 0}, "passes must be at least 1"),
         ({"num_threads": 0}, "num_threads must be at least 1"),
         ({"max_memory_gb": 0.1}, "max_memory_gb 0.1 is too small"),
+        ({"max_memory_gb": 0.0}, "max_memory_gb must be a positive number, got 0"),
+        ({"max_memory_gb": float("nan")}, "max_memory_gb must be a positive number, got nan"),
+        ({"max_memory_gb": float("inf")}, "max_memory_gb must be a positive number, got inf"),
     ],
 )
 def test_settings_are_checked(tmp_path: Path, fake: FakeRuntime, settings: dict[str, Any], message: str) -> None:
@@ -358,7 +436,17 @@ def test_the_report_has_the_promised_keys(table: LatencyTable) -> None:
     assert promised | {"seconds", "drift_percent", "preempted_share"} <= set(found)
     assert {"n", "mape_percent", "within_10_percent", "spearman"} <= set(found["check"])
     assert found["rows"] == len(table.rows)
-    json.loads(json.dumps(found, allow_nan=False))
+    nan = float("nan")
+    unknown = replace(
+        table,
+        check=check(np.zeros(0), np.zeros(0)),
+        remeasurement=Remeasurement(nan, nan, nan, 0),
+        rows_remeasurement=Remeasurement(nan, nan, nan, 0),
+        effort=Effort(0, 0, nan, nan, 0.0),
+    )
+    for each in (table, unknown):
+        assert json.loads(json.dumps(report(each), allow_nan=False)) == report(each)
+    assert report(unknown)["check"]["spearman"] is None
 
 
 def test_the_summary_is_one_line(table: LatencyTable) -> None:

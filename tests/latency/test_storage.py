@@ -30,7 +30,9 @@ def rows(draw: st.DrawFn) -> Row:
     return Row(median, low, high, draw(st.integers(1, 99)), draw(st.integers(1, 999)), draw(st.floats(0, 1)))
 
 
-calibrations = st.builds(Calibration, numbers, numbers, numbers, positive, st.lists(numbers).map(tuple))
+calibrations = st.builds(
+    Calibration, numbers, numbers, numbers, positive, st.lists(numbers).map(tuple), positive, positive
+)
 networks = st.builds(
     MeasuredNetwork, texts, texts.map(lambda text: f"input 1x8x8\n{text}"), positive,
     st.sampled_from(["anchor", "calibration", "test"]),
@@ -74,10 +76,10 @@ def test_files_are_as_documented(copy: Path, table: LatencyTable) -> None:
     with gzip.open(file(copy, ".samples.csv.gz"), "rt") as raw:
         assert raw.readline() == "unit,item,visit,round,rep,wall_ns,cpu_ns,preempted\n"
     document = tomllib.loads(file(copy, ".toml").read_text())
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert document["conditions"] == table.conditions.to_dict()
     assert document["sha256"]["rows"] == _sha256(file(copy, ".csv").read_bytes())
-    assert {"overhead_ms", "scale", "residuals"} <= set(document["calibration"])
+    assert {"overhead_ms", "scale", "residuals", "least_ms", "largest_ms"} <= set(document["calibration"])
     assert sum(network["role"] == "anchor" for network in document["networks"]) == 8
 
 
@@ -93,6 +95,25 @@ def test_shipped_tables_are_found_by_name(copy: Path, table: LatencyTable, monke
     assert load_table(table.name) == table
     with pytest.raises(ConfigError, match=r"no latency table nothing; shipped: kept\.v1; make it with: mnas profile"):
         load_table("nothing")
+
+
+def test_own_tables_are_found_by_name_before_shipped_ones(
+    kept: Path, table: LatencyTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnas.latency.storage.folder", lambda name: kept.parent)
+    monkeypatch.chdir(tmp_path)
+    own = save_table(replace(table, remedy="own"), Path("latency_tables") / kept.name)
+    assert load_table(kept.name) == own != table
+    file(tmp_path / "latency_tables" / "other", ".csv").touch()
+    with pytest.raises(FormatError, match="table latency_tables/other is unfinished"):
+        load_table("other")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", ".csv", "a/..", "a\0b"])
+def test_paths_that_name_no_file_are_refused(name: str, table: LatencyTable) -> None:
+    for ask in (load_table, table_prefix, lambda path: save_table(table, path)):
+        with pytest.raises(ConfigError, match="is not the name of a latency table"):
+            ask(name)
 
 
 def test_missing_files_are_named(copy: Path) -> None:
@@ -133,8 +154,8 @@ def test_any_changed_digit_is_noticed(copy: Path, suffix: str) -> None:
 
 def test_another_schema_version_is_refused(copy: Path) -> None:
     path = file(copy, ".toml")
-    path.write_text(path.read_text().replace("schema = 1", "schema = 2"))
-    with pytest.raises(FormatError, match="has schema version 2, this mnas reads 1"):
+    path.write_text(path.read_text().replace("schema = 2", "schema = 1"))
+    with pytest.raises(FormatError, match=r"has schema version 1, this mnas reads 2; .* run mnas profile again"):
         load_table(copy)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mnas.errors import MissingLatencyError
+from mnas.errors import CheckError, MissingLatencyError
 from mnas.ir import Architecture
 from mnas.latency import LatencyModel, LatencyTable
 from mnas.spaces import sample, space
@@ -53,7 +53,7 @@ def test_missing_rows_name_the_command_that_measures_them(table: LatencyTable) -
         with pytest.raises(MissingLatencyError) as caught:
             ask(FOREIGN)
         assert caught.value.missing == tuple(map(str, missing))
-        command = f"mnas profile --arch ARCH.txt --device local --runtime fake -o {table.path}"
+        command = f"mnas profile --arch FILE --device local --runtime fake -o {table.path}"
         assert str(caught.value).endswith(command)
 
 
@@ -66,6 +66,44 @@ def test_missing_rows_of_a_space_name_the_space(table: LatencyTable) -> None:
         "mnas profile --space mnasnet-small --classes 7 --image-size 32 --channels 1 "
         f"--device local --runtime fake --num-threads 2 -o {table.name}"
     )
+
+
+def test_a_table_covers_its_space_or_names_what_is_missing_and_why(table: LatencyTable) -> None:
+    table.check_covers(tiny())
+    first, second, *_ = tiny().placements()
+    rows = {placement: row for placement, row in table.rows.items() if placement not in (first, second)}
+    lacking = replace(table, rows=rows, failed={second: "it crashed"}, path="my tables/t")
+    with pytest.raises(MissingLatencyError) as caught:
+        lacking.check_covers(tiny())
+    assert caught.value.missing == (str(first), f"{second} (failed: it crashed)")
+    assert caught.value.command == (
+        "mnas profile --space tiny --classes 10 --image-size 8 --channels 1 --device local --runtime fake "
+        "-o 'my tables/t'"
+    )
+    assert f"{second} (failed: it crashed)" in str(caught.value)
+
+
+@pytest.mark.parametrize("factor", [0.3, 3.0])
+def test_networks_of_another_size_are_not_priced(table: LatencyTable, factor: float) -> None:
+    fit = table.calibration
+    assert fit.least_ms < fit.largest_ms
+    for network in table.networks:
+        table.predict(Architecture.parse(network.architecture))
+    total = sum(table.rows[placement].median_ms for placement in ARCHITECTURE.placements)
+    far = replace(table, calibration=replace(fit, least_ms=total / factor, largest_ms=total / factor))
+    message = (
+        rf"sum to {total / factor:.4g} to {total / factor:.4g} ms, .*\(input 1x8x8\) to {total:.4g} ms: .* -o ANOTHER"
+    )
+    for ask in (far.predict, far.explain, lambda _: far.predict_batch(tiny(), np.array([(3, 1, 1, 2, 1)]))):
+        with pytest.raises(CheckError, match=message):
+            ask(ARCHITECTURE)
+
+
+def test_networks_that_zeros_cut_off_are_priced(table: LatencyTable) -> None:
+    architecture = Architecture.parse("input 1x8x8\nconv_c8_s2\nzero\nhead_c8_n10")
+    row = next(iter(table.rows.values()))
+    known = replace(table, rows=dict.fromkeys(architecture.placements, row))
+    assert known.predict(architecture).ms < table.predict(ARCHITECTURE).ms
 
 
 def test_the_digest_follows_what_predictions_rest_on(table: LatencyTable) -> None:

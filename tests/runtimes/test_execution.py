@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mnas.devices import Device
-from mnas.errors import DeviceError
+from mnas.errors import DeviceError, MnasError
 from mnas.runtimes import COLUMNS, Measurement, Plan, runtimes
 
 LOCAL = Device("local")
@@ -56,18 +56,27 @@ def test_samples_are_complete_and_seeded(stand_in: StandIn, words: Words, tempor
     assert not list(temporary.iterdir())
 
 
-def test_failing_models_leave_the_others(stand_in: StandIn, words: Words, tmp_path: Path) -> None:
+def test_failing_models_leave_the_others(stand_in: StandIn, words: Words) -> None:
     stand_in()
-    models = words("ok", "raise", "late", "junk", "ok") | {"gone": tmp_path / "gone.onnx"}
+    models = words("ok", "raise", "late", "junk", "ok")
     got = measure(models, Plan(passes=4, reps=1, evict_kib=0))
     assert got.failed == {
         "raise 1": "ValueError: cannot do this",
         "late 2": "ValueError: cannot do this",
         "junk 3": "RuntimeError",
-        "gone": f"no such file: {tmp_path / 'gone.onnx'}",
     }
     assert got.samples["item"].value_counts().to_dict() == {"ok 0": 4, "ok 4": 4}
     assert list(got.samples.index) == list(range(8))
+
+
+def test_a_missing_file_is_no_fault_of_its_model(stand_in: StandIn, words: Words, tmp_path: Path) -> None:
+    stand_in()
+    with pytest.raises(MnasError, match=r"gone\.onnx is gone: run the same command again"):
+        measure(words("ok") | {"gone": tmp_path / "gone.onnx"}, Plan())
+    models = words("ok", "raise")
+    stand_in(after=f"os.unlink({str(models['raise 1'])!r})")
+    with pytest.raises(MnasError, match=r"1\.onnx is gone"):
+        measure(models, Plan())
 
 
 def test_crashing_models_are_found_and_left_out(stand_in: StandIn, words: Words, temporary: Path) -> None:

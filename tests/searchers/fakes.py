@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mnas.errors import DataError
 from mnas.evaluate.executors import Outcome
 from mnas.ir import Architecture, Placement, Shape, chain
 from mnas.latency.predictor import Estimate
@@ -78,6 +79,14 @@ class ToyEvaluator:
 
     def __call__(self, architecture: Architecture, seed: int) -> float:
         return toy_accuracy(architecture, seed) + self.bonus
+
+
+@dataclass(frozen=True)
+class Misled:
+    """Finds no data."""
+
+    def __call__(self, architecture: Architecture, seed: int) -> float:
+        raise DataError("no data")
 
 
 @dataclass

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 import mnas
-from mnas.errors import ConfigError, DataError, UnknownNameError
+from mnas.errors import ConfigError, DataError, MissingLatencyError, UnknownNameError
 from mnas.evaluate import evaluators
+from mnas.latency import LatencyTable
+from mnas.runtimes import runtimes
 from mnas.searchers import Run, api, make_config, make_evaluator, search_run
 from mnas.searchers.trial import Trial
-from tests.searchers.fakes import MacsLatency, ToyEvaluator, toy_accuracy
+from tests.latency.fakes import TINY, FakeRuntime, install, measure_tiny
+from tests.searchers.fakes import MacsLatency, Misled, ToyEvaluator, toy_accuracy
 
 GIVEN: dict[str, Any] = {
     "space": "mnasnet-small", "data": "digits", "table": "fast", "target_ms": 1.0, "evaluator": "toy", "workers": 0,
@@ -25,7 +28,18 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> None:
     """A toy evaluator, and a latency model in place of every table."""
     list(evaluators)
     monkeypatch.setitem(evaluators._entries, "toy", ToyEvaluator)
+    monkeypatch.setitem(evaluators._entries, "misled", Misled)
     monkeypatch.setattr(api, "load_table", lambda name: MacsLatency())
+
+
+@pytest.fixture(scope="module")
+def tiny() -> LatencyTable:
+    """A table of the space `TINY`, by a runtime that invents its times."""
+    list(runtimes)
+    install(FakeRuntime())
+    table = measure_tiny(None)
+    del runtimes._entries["fake"]
+    return table
 
 
 def without_seconds(run: Run) -> list[Trial]:
@@ -87,8 +101,39 @@ def test_what_does_not_fit_the_data_is_refused(tmp_path: Path) -> None:
         search_run(make_config({**GIVEN, "data": "nowhere"}), tmp_path)
     images = np.zeros((20, 1, 8, 12), np.uint8)
     np.savez(tmp_path / "wide.npz", x_train=images, y_train=np.arange(20) % 2, x_test=images, y_test=np.arange(20) % 2)
+    colour, labels = np.zeros((20, 3, 8, 8), np.uint8), np.arange(20) % 2
+    np.savez(tmp_path / "colour.npz", x_train=colour, y_train=labels, x_test=colour, y_test=labels)
+    for channels in (1, 4):
+        with pytest.raises(ConfigError, match=rf"channels is {channels}, but the images of .*colour.npz have 3"):
+            search_run(make_config({**GIVEN, "data": str(tmp_path / "colour.npz"), "channels": channels}), tmp_path)
+    assert search_run(make_config({**GIVEN, "channels": 3}), tmp_path / "grey").evaluations == 6
     with pytest.raises(ConfigError, match="8x12, not square: give image_size"):
         search_run(make_config({**GIVEN, "data": str(tmp_path / "wide.npz")}), tmp_path)
+
+
+def test_a_device_that_is_missing_is_noticed_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"torch_device 'gpu'.*available: cpu"):
+        search_run(make_config({**GIVEN, "evaluator": "proxy", "torch_device": "gpu"}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_wrong_data_ends_the_search(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(DataError, match="no data"):
+        search_run(make_config({**GIVEN, "evaluator": "misled", "workers": workers}), tmp_path)
+    assert Run.open(tmp_path).evaluations == 0
+
+
+def test_a_row_that_the_table_lacks_is_noticed_before_anything_is_written(tmp_path: Path, tiny: LatencyTable) -> None:
+    first = set(TINY.decode((0,) * len(TINY.choices)).canonical().placements)
+    rare = next(row for row in tiny.rows if row not in first)
+    lacking = replace(tiny, rows={row: ms for row, ms in tiny.rows.items() if row != rare})
+    given = {**GIVEN, "space": TINY, "run": tmp_path / "run", "target_ms": 1e3}
+    with pytest.raises(MissingLatencyError) as raised:
+        mnas.search(**{**given, "table": lacking})
+    assert raised.value.missing == (str(rare),)
+    assert not (tmp_path / "run").exists()
+    assert mnas.search(**{**given, "table": tiny}).evaluations == 6
 
 
 @pytest.mark.slow

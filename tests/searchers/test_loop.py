@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mnas.errors import CheckError, ConfigError, FormatError
 from mnas.ir import Architecture
 from mnas.latency import Estimate
-from mnas.searchers import loop
+from mnas.searchers import tally
 from mnas.searchers.journal import Journal, read_trials
 from mnas.searchers.loop import SearchResult, evaluation_seed, search
 from mnas.searchers.reward import make_reward
@@ -242,7 +242,7 @@ def test_what_is_not_an_accuracy_is_a_failure(accuracy: float) -> None:
 
 
 def test_a_space_that_is_used_up_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "PATIENCE", 30)
+    monkeypatch.setattr(tally, "PATIENCE", 30)
     result = run("random", 100, space=ToySpace((2, 2, 2)), executor=ToyExecutor())
     assert result.exhausted
     assert len({trial.architecture for trial in result.trials}) == 4

@@ -22,6 +22,10 @@ def every_encoding() -> NDArray[np.int64]:
     return np.array(list(product(*(range(n) for n in ARITY))))
 
 
+def log_likelihood(p: FactoredPolicy, encodings: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.log(p.probabilities()[np.arange(len(ARITY)), encodings]).sum(1)  # type: ignore[no-any-return]
+
+
 def numerical(function: object, at: FactoredPolicy, step: float = 1e-6) -> NDArray[np.float64]:
     assert callable(function)
     out = np.zeros_like(at.logits)
@@ -39,7 +43,7 @@ def numerical(function: object, at: FactoredPolicy, step: float = 1e-6) -> NDArr
 def test_the_gradient_is_that_of_the_objective(weight: float) -> None:
     p, rng = policy(), np.random.default_rng(1)
     drawn, advantages = p.sample(rng, 7), rng.normal(size=7)
-    expected = numerical(lambda: np.mean(advantages * p.log_likelihood(drawn)) + weight * p.entropy, p)
+    expected = numerical(lambda: np.mean(advantages * log_likelihood(p, drawn)) + weight * p.entropy, p)
     np.testing.assert_allclose(p.gradient(drawn, advantages, weight), expected, atol=1e-8)
 
 
@@ -47,9 +51,9 @@ def test_in_expectation_it_is_the_gradient_of_the_expected_reward() -> None:
     """Whatever the baseline (Williams, 1992, theorem 1)."""
     p, encodings = policy(), every_encoding()
     rewards = np.random.default_rng(2).normal(size=len(encodings))
-    expected = numerical(lambda: np.exp(p.log_likelihood(encodings)) @ rewards, p)
+    expected = numerical(lambda: np.exp(log_likelihood(p, encodings)) @ rewards, p)
     for baseline in (0.0, 0.7):
-        likelihood = np.exp(p.log_likelihood(encodings))
+        likelihood = np.exp(log_likelihood(p, encodings))
         each = [p.gradient(e[None], np.array([r - baseline]), 0.0) for e, r in zip(encodings, rewards, strict=True)]
         np.testing.assert_allclose(np.tensordot(likelihood, each, 1), expected, atol=1e-8)
 
@@ -72,7 +76,7 @@ def test_probabilities_and_entropy() -> None:
     assert p.entropy == pytest.approx(np.log(3 * 2 * 1 * 4))
     np.testing.assert_allclose(p.probabilities().sum(1), 1)
     assert (p.probabilities()[2] == [1, 0, 0, 0]).all()
-    assert np.exp(p.log_likelihood(every_encoding())).sum() == pytest.approx(1)
+    assert np.exp(log_likelihood(p, every_encoding())).sum() == pytest.approx(1)
 
 
 def test_samples_follow_the_probabilities() -> None:

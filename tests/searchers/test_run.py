@@ -75,6 +75,8 @@ def test_a_used_up_space_is_told(tmp_path: Path) -> None:
     run = toy_run(tmp_path, trials=1000, searcher="random", batch=1)
     assert run.exhausted
     assert "gave up" in run.summary()
+    assert not replace(run, trials=run.trials[:-1]).exhausted
+    assert not replace(run, config=run.config.model_copy(update={"trials": run.evaluations})).exhausted
 
 
 def test_the_space_of_a_run_is_made_again(tmp_path: Path) -> None:
@@ -93,6 +95,12 @@ def test_other_settings_are_refused_by_name_and_more_trials_continue(tmp_path: P
     assert len(executor.jobs) == 3
     assert Run.open(tmp_path).config.trials == 13
     assert without_seconds(longer) == without_seconds(toy_run(tmp_path / "other", trials=13))
+
+
+def test_a_run_without_trials_takes_other_settings(tmp_path: Path) -> None:
+    with pytest.raises(CheckError, match="raise the target"):
+        toy_run(tmp_path, target_ms=0.01)
+    assert toy_run(tmp_path).evaluations == 10
 
 
 def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:

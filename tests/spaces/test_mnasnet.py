@@ -15,7 +15,7 @@ from mnas.spaces.mnasnet import round_width
 def test_432_options_per_block() -> None:
     full = space("mnasnet")
     for i in range(7):
-        options = [len(c.options) for c in full.choices if c.name.startswith(f"block{i}.")]
+        options = [len(c.options) for c in full.choices if c.name.startswith(f"stage{i}.")]
         assert prod(options) == 432  # arXiv:1807.11626, sec. 4.1
     assert len(full.choices) == 42
 
@@ -47,7 +47,7 @@ def test_skips_that_cannot_act_have_one_spelling() -> None:
     encodings = []
     for skip in range(3):
         e = [0] * len(names)
-        e[names.index("block0.skip")] = skip
+        e[names.index("stage0.skip")] = skip
         encodings.append(full.decode(tuple(e)))
     identity, none, pool = encodings
     assert identity == none  # one layer that changes the channels: there is nothing to add

@@ -91,9 +91,9 @@ def test_architectures_equal_across_sizes_of_choice_are_equal() -> None:
     names = [choice.name for choice in small.choices]
     base = [0] * len(names)  # block0: a convolution
     other = list(base)
-    other[names.index("block0.se")] = 1
+    other[names.index("stage0.se")] = 1
     assert small.decode(tuple(base)) == small.decode(tuple(other))
     shallow = list(base)
-    shallow[names.index("block0.depth")] = 1  # -1 and 0 at one layer
+    shallow[names.index("stage0.depth")] = 1  # -1 and 0 at one layer
     assert small.decode(tuple(base)) == small.decode(tuple(shallow))
     assert isinstance(small.decode(tuple(base)), Architecture)

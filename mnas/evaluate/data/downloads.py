@@ -13,8 +13,8 @@ from urllib.request import urlopen
 from mnas.errors import DataError, UnknownNameError
 from mnas.evaluate.data.idx import unpack
 from mnas.evaluate.data.sources import data_home
-from mnas.evaluate.progress import Progress
 from mnas.files import write_bytes
+from mnas.progress import Progress
 
 _CHUNK = 1 << 18
 _TIMEOUT_S = 30.0

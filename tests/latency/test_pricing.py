@@ -5,7 +5,7 @@ import onnx
 import pytest
 
 from mnas.ir import Architecture
-from mnas.latency.execution import executed, is_constant
+from mnas.latency.pricing import executed, is_constant
 from mnas.lower import initial_weights, lower
 from mnas.spaces import sample, space
 

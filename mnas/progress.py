@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 Progress = Callable[[int, int, str], None]
-"""Called with the number of finished processes, of all processes, and what is done now."""
+"""Called with how much is done, how much it is in all (0 where unknown), and a note on what is done now."""
 
 
-def silent(done: int, total: int, what: str) -> None:
+def silent(done: int, total: int, note: str) -> None:
     """Tell nobody."""
