@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mnas.cli.output import Output, table, verb
+from mnas.cli.output import Output, number, table, verb
 from mnas.errors import CheckError
 from mnas.progress import Progress
 
@@ -73,6 +73,6 @@ def _people(document: dict[str, Any]) -> None:
         ("network", "test acc %", "predicted ms", "measured ms", "in target", "parameters", "M MACs", "files"),
         rows,
         caption=f"measured: at the speed of the table, by its anchors; measuring again differs by "
-        f"{document['remeasurement_mape_percent']:.1f} %\n"
+        f"{number(document['remeasurement_mape_percent'], 1)} %\n"
         + "  ".join(f"{name} {value:.0f} s" for name, value in seconds.items()),
     )

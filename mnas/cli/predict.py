@@ -26,7 +26,7 @@ def command(output: Output, seed: int, target: str, table_name: str, top: int) -
       mnas predict runs/demo --table runs/demo/table
     """
     from mnas.deploy import architecture_of
-    from mnas.latency import load_table
+    from mnas.latency import load_table, report
 
     prices = load_table(table_name)
     architecture = architecture_of(target)
@@ -44,7 +44,7 @@ def command(output: Output, seed: int, target: str, table_name: str, top: int) -
         "high_ms": estimate.high_ms,
         "coverage": 1.0,
         "conditions": prices.conditions.to_dict(),
-        "remeasurement_mape_percent": prices.remeasurement.mape_without_level_percent,
+        "remeasurement_mape_percent": report(prices)["remeasurement_mape_percent"],
         "rows": [{"placement": str(placement), "ms": ms} for placement, ms in rows],
     }
 

@@ -20,7 +20,7 @@ class Site:
     """A server on this host: what it serves, and what it was asked for."""
 
     def __init__(self) -> None:
-        self.files = {name: gzip.compress(content) for name, content in CONTENTS.items()}
+        self.files = {name: gzip.compress(content, mtime=0) for name, content in CONTENTS.items()}
         self.asked: list[str] = []
         self.promised = 0
         site = self
@@ -79,7 +79,7 @@ def test_what_is_bad_is_fetched_again(site: Site, tmp_path: Path) -> None:
 
 
 def test_how_a_mirror_zips_does_not_matter(site: Site, tmp_path: Path) -> None:
-    site.files = {"a.gz": gzip.compress(CONTENTS["a.gz"], 1), "b.gz": CONTENTS["b.gz"]}
+    site.files = {"a.gz": gzip.compress(CONTENTS["a.gz"], 1, mtime=0), "b.gz": CONTENTS["b.gz"]}
     fetch("letters", folder=tmp_path)
     assert (tmp_path / "b.gz").read_bytes() == CONTENTS["b.gz"]
 
@@ -94,9 +94,9 @@ def test_the_default_folder_is_where_data_sets_are_sought(
 @pytest.mark.parametrize(
     ("served", "message"),
     [
-        (gzip.compress(b"alphA" * 1000), "SHA-256"),
-        (gzip.compress(CONTENTS["a.gz"])[:-9], "cut short"),
-        (gzip.compress(bytes(1 << 22)), "unpacks to more than the 5000 bytes"),
+        (gzip.compress(b"alphA" * 1000, mtime=0), "SHA-256"),
+        (gzip.compress(CONTENTS["a.gz"], mtime=0)[:-9], "cut short"),
+        (gzip.compress(bytes(1 << 22), mtime=0), "unpacks to more than the 5000 bytes"),
         (bytes(1 << 20), "sends more than"),
         (b"<html>", "SHA-256"),
         (None, "404"),
