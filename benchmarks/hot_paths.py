@@ -41,11 +41,16 @@ def paths(table: str) -> dict[str, Callable[[], object]]:
     a1 = reference("mnasnet-a1")
     weights = initial_weights(a1, 0)
     small, prices = space("mnasnet-small"), load_table(table)
-    encodings = iter([tuple(e) for e in sample(small, np.random.default_rng(0), 4000).tolist()] * 10)
+    encodings = iter([tuple(e) for e in sample(small, np.random.default_rng(0), 5000).tolist()] * 10)
     searcher = make_searcher("reinforce", small, 0)
 
+    def predict() -> None:
+        for _ in range(100):
+            prices.predict(small.decode(next(encodings)))
+
     def ask_and_tell() -> None:
-        searcher.tell(searcher.ask(1), [0.5])
+        for _ in range(100):
+            searcher.tell(searcher.ask(1), [0.5])
 
     def python(code: str) -> Callable[[], object]:
         return lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -54,9 +59,9 @@ def paths(table: str) -> dict[str, Callable[[], object]]:
         "yardstick: 20,000 additions of squares in a Python loop": yardstick,
         "lower MnasNet-A1 to TFLite": lambda: lower(a1, weights, "tflite"),
         "lower MnasNet-A1 to ONNX": lambda: lower(a1, weights, "onnx"),
-        "decode, place and predict one encoding": lambda: prices.predict(small.decode(next(encodings))),
+        "decode, place and predict 100 encodings": predict,
         "parse the text of MnasNet-A1": lambda: Architecture.parse(str(a1)),
-        "reinforce: ask one, tell one": ask_and_tell,
+        "reinforce: ask one and tell one, 100 times": ask_and_tell,
         "start Python": python("pass"),
         "start Python, import mnas": python("import mnas"),
         "start Python, mnas --help": python("from mnas.cli.app import run; run(['--help'])"),
