@@ -19,7 +19,7 @@ from typing import Any
 
 from mnas.deploy import ExportedFile, confirmed, export
 from mnas.errors import MnasError
-from mnas.evaluate import TrainedNetwork, dataset, load_network
+from mnas.evaluate import Recipe, TrainedNetwork, dataset, load_network
 from mnas.files import write_text
 from mnas.ir import Architecture, Shape
 from mnas.latency import BenchResult, LatencyTable, bench, profile, report
@@ -169,21 +169,25 @@ def _train(
 ) -> dict[str, TrainedNetwork]:
     """Train every network by `mnas train`, two processes at a time; what is trained already is kept."""
 
+    recipe = Recipe(epochs=job.size.epochs, batch=job.size.batch, lr=job.size.lr)
+
     def train(name: str) -> TrainedNetwork:
         path = job.out / "trained" / f"{_slug(name)}.npz"
+        if path.exists():
+            kept = load_network(path)
+            if (kept.architecture, kept.recipe, kept.seed) == (architectures[name], recipe, job.seed):
+                return kept
         text = path.with_suffix(".txt")
-        if not (path.exists() and text.exists() and text.read_text() == f"{architectures[name]}\n"):
-            write_text(text, f"{architectures[name]}\n")
-            settings = {
-                "--data": job.data, "--epochs": job.size.epochs, "--images": job.size.train_images,
-                "--batch": job.size.batch, "--lr": job.size.lr, "--seed": job.seed,
-                "--torch-device": job.torch_device, "-o": path,
-            }  # fmt: skip
-            flags = [str(part) for pair in settings.items() for part in pair]
-            command = [sys.executable, "-m", "mnas", "train", str(text), "--quiet", *flags]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise MnasError(f"training {name} failed: {done.stderr.strip()}")
+        write_text(text, f"{architectures[name]}\n")
+        settings = {
+            "--data": job.data, "--epochs": recipe.epochs, "--batch": recipe.batch, "--lr": recipe.lr,
+            "--images": job.size.train_images, "--seed": job.seed, "--torch-device": job.torch_device, "-o": path,
+        }  # fmt: skip
+        flags = [str(part) for pair in settings.items() for part in pair]
+        command = [sys.executable, "-m", "mnas", "train", str(text), "--quiet", *flags]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise MnasError(f"training {name} failed: {done.stderr.strip()}")
         return load_network(path)
 
     longest_first = sorted(architectures, key=lambda name: -architectures[name].cost.macs)
