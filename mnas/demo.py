@@ -168,7 +168,6 @@ def _train(
     job: _Demo, architectures: dict[str, Architecture], progress: Callable[[int, int, str], None]
 ) -> dict[str, TrainedNetwork]:
     """Train every network by `mnas train`, two processes at a time; what is trained already is kept."""
-
     recipe = Recipe(epochs=job.size.epochs, batch=job.size.batch, lr=job.size.lr)
 
     def train(name: str) -> TrainedNetwork:
