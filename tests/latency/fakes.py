@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pytest
 
+import mnas.latency.partial
+import mnas.latency.storage
 from mnas.devices import Device
+from mnas.files import write_bytes
 from mnas.ir import Architecture, Placement, Shape
 from mnas.latency import LatencyTable, profile
 from mnas.lower import read_metadata
@@ -122,3 +126,31 @@ def install(runtime: FakeRuntime) -> FakeRuntime:
     """Register for the rest of this process."""
     runtimes.register("fake")(runtime)
     return runtime
+
+
+class Dying:
+    """Writes files, but the `at`-th write does not happen."""
+
+    def __init__(self, at: int, write: Callable[[Path, bytes], None], error: BaseException) -> None:
+        self.left, self.write, self.error = at, write, error
+
+    def write_bytes(self, path: Path, data: bytes) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
+        self.write(path, data)
+
+    def write_text(self, path: Path, text: str) -> None:
+        self.write_bytes(path, text.encode())
+
+
+def die_at(monkeypatch: pytest.MonkeyPatch, at: int, error: BaseException) -> None:
+    dying = Dying(at, write_bytes, error)
+    for module in (mnas.latency.partial, mnas.latency.storage):
+        monkeypatch.setattr(module, "write_bytes", dying.write_bytes)
+        monkeypatch.setattr(module, "write_text", dying.write_text)
+
+
+def files(prefix: Path) -> list[str]:
+    """Names of all that lies beside a table."""
+    return sorted(path.name for path in prefix.parent.iterdir())

@@ -3,11 +3,10 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ import mnas.latency.partial
 import mnas.latency.storage
 from mnas.devices import Device
 from mnas.errors import CheckError, ConfigError, DeviceError, FormatError, MnasError
-from mnas.files import write_bytes
 from mnas.ir import Architecture, Placement
 from mnas.latency import LatencyTable, Remeasurement, check, load_table, report, rows_to_measure
 from mnas.latency.partial import Partial
@@ -28,6 +26,8 @@ from mnas.latency.table import Effort
 from mnas.runtimes import Measurement, Plan, runtimes
 from tests.latency.fakes import (
     FakeRuntime,
+    die_at,
+    files,
     measure_tiny,
     network_ms,
     row_ms,
@@ -35,10 +35,6 @@ from tests.latency.fakes import (
 )
 
 ROOT = Path(__file__).parents[2]
-
-
-def files(prefix: Path) -> list[str]:
-    return sorted(path.name for path in prefix.parent.iterdir())
 
 
 def test_a_drifting_machine_gives_the_true_rows_and_fit(tmp_path: Path, fake: FakeRuntime) -> None:
@@ -165,29 +161,6 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, fake: FakeRuntime, kept: Pat
     assert len(files(tmp_path / "x")) == 3
 
 
-class Dying:
-    """Writes files, but the `at`-th write does not happen."""
-
-    def __init__(self, at: int, write: Callable[[Path, bytes], None], error: BaseException) -> None:
-        self.left, self.write, self.error = at, write, error
-
-    def write_bytes(self, path: Path, data: bytes) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise self.error
-        self.write(path, data)
-
-    def write_text(self, path: Path, text: str) -> None:
-        self.write_bytes(path, text.encode())
-
-
-def die_at(monkeypatch: pytest.MonkeyPatch, at: int, error: BaseException) -> None:
-    dying = Dying(at, write_bytes, error)
-    for module in (mnas.latency.partial, mnas.latency.storage):
-        monkeypatch.setattr(module, "write_bytes", dying.write_bytes)
-        monkeypatch.setattr(module, "write_text", dying.write_text)
-
-
 @pytest.mark.parametrize("at", range(12))  # plan, 4 units of two files, 3 files of the table
 def test_death_at_any_write_loses_at_most_a_unit(
     tmp_path: Path, fake: FakeRuntime, kept: Path, monkeypatch: pytest.MonkeyPatch, at: int
@@ -259,103 +232,6 @@ def test_a_finished_table_is_given_back(tmp_path: Path, fake: FakeRuntime) -> No
     calls = len(fake.calls)
     assert measure_tiny(tmp_path / "t.toml") == table
     assert len(fake.calls) == calls
-
-
-@pytest.fixture
-def grown(tmp_path: Path, kept: Path) -> Path:
-    """A copy of the finished table, to which rows are added."""
-    for path in kept.parent.iterdir():
-        shutil.copy(path, tmp_path)
-    return tmp_path / kept.name
-
-
-def test_missing_rows_are_measured_with_the_anchors_and_rescaled(grown: Path, fake: FakeRuntime) -> None:
-    before = load_table(grown)
-    fake.slowness, fake.swing, fake.noise = 1.3, 0.0, 0.0
-    more = tiny(classes=100)
-    after = measure_tiny(grown, space=more, passes=6)
-    fresh = [placement for placement in more.placements() if placement not in before.rows]
-    assert fresh
-    assert set(after.rows) == {*before.rows, *fresh}
-    assert all(after.rows[placement] == row for placement, row in before.rows.items())
-    level = before.anchors[0][1] / network_ms(Architecture.parse(before.anchors[0][0]))
-    for placement in fresh:
-        assert after.rows[placement].median_ms == pytest.approx(level * row_ms(placement), rel=0.03)
-    assert set(fake.calls[0]) == {str(p) for p in fresh} | {n.item for n in before.networks if n.role == "anchor"}
-    assert after.networks == before.networks
-    assert after.effort.units == before.effort.units + 2
-    assert load_table(grown) == after
-    assert after.missing(more.placements()) == ()
-
-
-def test_the_placements_of_an_architecture_are_added(grown: Path, fake: FakeRuntime) -> None:
-    architecture = Architecture.parse("input 1x8x8\nconv_c8_s2\nmbconv_c24_k5\nconv_c24_k7")
-    before = load_table(grown)
-    after = measure_tiny(grown, space=None, architectures=[architecture])
-    after = measure_tiny(grown, architectures=[architecture])
-    assert set(after.rows) - set(before.rows) == set(architecture.placements[1:])
-    assert after.predict(architecture).ms == pytest.approx(network_ms(architecture), rel=0.3)
-
-
-@pytest.mark.parametrize("at", range(11))  # 3 files of the base, plan, 2 units of two files, 3 files of the table
-def test_growing_survives_death_at_any_write(
-    grown: Path, fake: FakeRuntime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, at: int
-) -> None:
-    more = tiny(classes=100)
-    other = tmp_path / "other"
-    other.mkdir()
-    for path in grown.parent.glob(f"{grown.name}.*"):
-        shutil.copy(path, other)
-    expected = measure_tiny(other / grown.name, space=more)
-    with monkeypatch.context() as patch:
-        die_at(patch, at, KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            measure_tiny(grown, space=more)
-    if at in (9, 10):  # the samples are of the new table, or the rows are too
-        with pytest.raises(FormatError, match="killed while it saved the table: run the same mnas profile again"):
-            load_table(grown)
-    if at > 3:
-        with pytest.raises(ConfigError, match="holds an unfinished measurement of more rows: run its own command"):
-            measure_tiny(grown)
-    assert measure_tiny(grown, space=more) == expected
-    assert sorted(path.name for path in grown.parent.glob(f"{grown.name}*")) == files(other / "x")
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".toml", ".samples.csv.gz"])
-def test_growing_mends_a_table_that_a_kill_left_in_pieces(grown: Path, fake: FakeRuntime, suffix: str) -> None:
-    more = tiny(classes=100)
-    fake.dies_at = 1
-    with pytest.raises(KeyboardInterrupt):
-        measure_tiny(grown, space=more)
-    path = grown.with_name(grown.name + suffix)
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(FormatError, match="run the same mnas profile again, it ends that"):
-        load_table(grown)
-    after = measure_tiny(grown, space=more)
-    assert load_table(grown) == after
-    assert after.missing(more.placements()) == ()
-
-
-def test_anchors_that_disagree_refuse_new_rows(grown: Path, fake: FakeRuntime) -> None:
-    before = load_table(grown)
-    fake.uneven, fake.swing = 3.0, 0.0
-    with pytest.raises(CheckError, match="anchors disagree by"):
-        measure_tiny(grown, space=tiny(classes=100))
-    assert load_table(grown) == before
-
-
-def test_other_conditions_are_refused(grown: Path, fake: FakeRuntime) -> None:
-    fake.runtime_version = "2"
-    with pytest.raises(ConfigError, match=r"holds under other conditions \(runtime_version: '1' against '2'\)"):
-        measure_tiny(grown)
-
-
-def test_a_damaged_table_is_not_overwritten(grown: Path, fake: FakeRuntime) -> None:
-    csv = grown.with_name(f"{grown.name}.csv")
-    csv.write_text(csv.read_text().replace("16", "17", 1))
-    with pytest.raises(FormatError, match="edited or truncated"):
-        measure_tiny(grown)
-    assert fake.calls == []
 
 
 def test_failed_rows_are_reported_and_the_others_go_on(tmp_path: Path, fake: FakeRuntime) -> None:
