@@ -23,7 +23,7 @@ def command(output: Output, seed: int, target: str, table_name: str, top: int) -
 
     \b
     Example:
-      mnas predict runs/demo --table runs/demo/table
+      mnas predict examples/network.txt --table my_table
     """
     from mnas.deploy import architecture_of
     from mnas.latency import load_table, report

@@ -20,7 +20,7 @@ from mnas.cli.output import Output, table, verb
 @click.option("--evaluator", help="proxy.")
 @click.option("--reward", help="asymmetric, absolute, soft or hard.")
 @click.option("--trials", type=int, help="How many networks to train.")
-@click.option("--workers", type=int, help="Worker processes of one thread.")
+@click.option("--workers", type=int, help="Worker processes of one thread; 0: none but this one.")
 @click.option("--torch-device", help="cpu, cuda or mps.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other key of the configuration.")
 @click.option("--run", "folder", type=click.Path(path_type=Path), help="Run folder; the same command goes on in it.")

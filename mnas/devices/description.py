@@ -82,7 +82,7 @@ def device(name_or_path: str | Path) -> Device:
     known = ", ".join(sorted({"local", *_files()}))
     raise DeviceError(
         f"unknown device {named.name!r}; known: {known}; "
-        f"describe it in {Path('devices', named.name + '.toml')} to add it (mnas devices add)"
+        f"describe it in {Path('devices', named.name + '.toml')} to add it"
     )
 
 

@@ -24,6 +24,9 @@ from mnas.latency.storage import save_table as save_table
 from mnas.latency.table import LatencyTable as LatencyTable
 from mnas.latency.table import MeasuredNetwork as MeasuredNetwork
 from mnas.latency.table import Row as Row
+from mnas.latency.transfer import Estimates as Estimates
+from mnas.latency.transfer import choose as choose
+from mnas.latency.transfer import transfer as transfer
 from mnas.latency.validation import Check as Check
 from mnas.latency.validation import check as check
 from mnas.latency.validation import judge as judge

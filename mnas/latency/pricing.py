@@ -16,7 +16,7 @@ from mnas.ir.layers import Join, Seq, Zero
 def executed(architecture: Architecture, folds_constants: bool) -> tuple[Placement, ...]:
     """The placements that cost time: zeros never, what is fed by constants only if the runtime does not fold it."""
     placements = architecture.placements
-    if all(node.sources == (i,) for i, node in enumerate(architecture.nodes)) and all(map(_works, placements)):
+    if all(node.sources == (i,) for i, node in enumerate(architecture.nodes)) and all(map(works, placements)):
         return placements
     needed, varying, _ = _analysed(architecture)
     return varying if folds_constants else needed
@@ -28,7 +28,8 @@ def is_constant(architecture: Architecture) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def _works(placement: Placement) -> bool:
+def works(placement: Placement) -> bool:
+    """Whether an op alone at its place is executed: no identity, and no zero."""
     layer = placement.op.layers(placement.x)
     return layer != Seq() and _reads(layer)
 

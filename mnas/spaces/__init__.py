@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mnas.spaces.protocol import ChainSpace as ChainSpace
 from mnas.spaces.protocol import Choice as Choice
 from mnas.spaces.protocol import Encoding as Encoding
 from mnas.spaces.protocol import SearchSpace as SearchSpace

@@ -89,35 +89,57 @@ class MnasNetSpace:
             for name, options in self._decisions.items()
         )
 
-    @property
+    @cached_property
+    def _stem(self) -> Op:
+        return ConvBlock(self.stem, 3, 2)
+
+    @cached_property
+    def _head(self) -> Op:
+        return Head(self.head, self.classes)
+
+    @cached_property
     def _decisions(self) -> dict[str, tuple[Option, ...]]:
         every: dict[str, tuple[Option, ...]] = {
             "op": _KINDS, "kernel": _KERNELS, "se": _SE, "width": _WIDTHS, "depth": _DEPTHS, "skip": self.skips,
         }  # fmt: skip
         return {name: options for name, options in every.items() if len(options) > 1}
 
+    @cached_property
+    def segments(self) -> tuple[tuple[int, ...], ...]:
+        """A segment per stage; the stem belongs to the first and the head to the last."""
+        each = len(self._decisions)
+        return tuple(tuple(range(each * i, each * (i + 1))) for i in range(len(self.stages)))
+
+    def extend(self, segment: int, chosen: tuple[Option, ...], x: Shape) -> tuple[list[Op], Shape]:
+        stage, named = self.stages[segment], dict(zip(self._decisions, chosen, strict=True))
+        ops: list[Op] = [] if segment else [self._stem]
+        x = x if segment else self._stem.out_shape(x)
+        c = round_width(stage.c * float(named["width"]))
+        skip = str(named.get("skip", self.skips[0]))
+        for j in range(stage.depth(int(named["depth"]))):
+            s = stage.s if j == 0 else 1
+            ops.append(_layer(str(named["op"]), int(named["kernel"]), float(named["se"]), skip, c, s, x))
+            x = ops[-1].out_shape(x)
+        if segment < len(self.stages) - 1:
+            return ops, x
+        return [*ops, self._head], self._head.out_shape(x)
+
     def decode(self, encoding: Encoding) -> Architecture:
         """Read an encoding as a network."""
         chosen = values(self, encoding)
-        ops: list[Op] = [ConvBlock(self.stem, 3, 2)]
-        x = ops[0].out_shape(self.x)
-        each = len(self._decisions)
-        for i, stage in enumerate(self.stages):
-            named = dict(zip(self._decisions, chosen[each * i : each * (i + 1)], strict=True))
-            c = round_width(stage.c * float(named["width"]))
-            skip = str(named.get("skip", self.skips[0]))
-            for j in range(stage.depth(int(named["depth"]))):
-                s = stage.s if j == 0 else 1
-                ops.append(_layer(str(named["op"]), int(named["kernel"]), float(named["se"]), skip, c, s, x))
-                x = ops[-1].out_shape(x)
-        return chain(self.x, (*ops, Head(self.head, self.classes)))
+        ops: list[Op] = []
+        x = self.x
+        for i, decided in enumerate(self.segments):
+            more, x = self.extend(i, chosen[decided[0] : decided[-1] + 1], x)
+            ops += more
+        return chain(self.x, ops)
 
     def placements(self) -> Iterator[Placement]:
         """Yield the rows of a table: every layer at every shape it can read, once."""
         yield from dict.fromkeys(self._placements())
 
     def _placements(self) -> Iterator[Placement]:
-        stem = Placement(ConvBlock(self.stem, 3, 2), (self.x,))
+        stem = Placement(self._stem, (self.x,))
         yield stem
         shapes = {stem.y: None}
         for stage in self.stages:
@@ -130,7 +152,7 @@ class MnasNetSpace:
                 if stage.depth(max(_DEPTHS)) > 1:
                     yield Placement(_layer(kind, k, se, skip, c, 1, first.y), (first.y,))
             shapes = after
-        yield from (Placement(Head(self.head, self.classes), (x,)) for x in shapes)
+        yield from (Placement(self._head, (x,)) for x in shapes)
 
 
 @spaces.register("mnasnet")

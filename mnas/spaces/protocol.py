@@ -5,16 +5,16 @@ Whatever learns sees encodings only: one option index per choice, fixed length. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnas.errors import ConfigError
-from mnas.ir import Architecture, Placement, Shape
+from mnas.ir import Architecture, Op, Placement, Shape
 from mnas.registry import Registry
 
 Encoding = tuple[int, ...]
@@ -54,6 +54,24 @@ class SearchSpace(Protocol):
 
     def placements(self) -> Iterable[Placement]:
         """Yield every placement that some encoding can hold, once each: the rows of a latency table."""
+
+
+@runtime_checkable
+class ChainSpace(SearchSpace, Protocol):
+    """A space whose networks are chains of segments; optional, it makes exact prices of many encodings cheap.
+
+    What a segment is made of follows from its own choices and the shape it reads.
+    """
+
+    @property
+    def segments(self) -> tuple[tuple[int, ...], ...]:
+        """Which `choices` are decided by each segment, in the order of execution; every choice is in one segment."""
+
+    def extend(self, segment: int, chosen: tuple[Option, ...], x: Shape) -> tuple[Sequence[Op], Shape]:
+        """The ops of a segment that reads shape `x`, by the options of its choices, and the shape they give.
+
+        The ops of all segments in order are the network that `decode` reads.
+        """
 
 
 SpaceFactory = Callable[..., SearchSpace]
