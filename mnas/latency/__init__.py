@@ -8,6 +8,9 @@ from mnas.latency.benching import BenchResult as BenchResult
 from mnas.latency.benching import bench as bench
 from mnas.latency.calibration import Calibration as Calibration
 from mnas.latency.calibration import calibrate as calibrate
+from mnas.latency.fewshot import Estimates as Estimates
+from mnas.latency.fewshot import choose as choose
+from mnas.latency.fewshot import transfer as transfer
 from mnas.latency.filter import Remeasurement as Remeasurement
 from mnas.latency.filter import estimate as estimate
 from mnas.latency.filter import filtered as filtered
@@ -24,9 +27,6 @@ from mnas.latency.storage import save_table as save_table
 from mnas.latency.table import LatencyTable as LatencyTable
 from mnas.latency.table import MeasuredNetwork as MeasuredNetwork
 from mnas.latency.table import Row as Row
-from mnas.latency.transfer import Estimates as Estimates
-from mnas.latency.transfer import choose as choose
-from mnas.latency.transfer import transfer as transfer
 from mnas.latency.validation import Check as Check
 from mnas.latency.validation import check as check
 from mnas.latency.validation import judge as judge

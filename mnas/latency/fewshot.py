@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mnas.errors import ConfigError
 from mnas.latency.calibration import CONFIDENCE
-from mnas.latency.process import Part, regress
+from mnas.latency.gaussian import Part, regress
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
