@@ -5,16 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 import traceback
-from importlib import import_module
 from importlib.metadata import version
 
 import click
 
+from mnas.cli.lazy import LazyGroup
 from mnas.errors import MnasError
 
 VERBS = {
     "profile": "Measure the ops of a search space on a device: a latency table.",
-    "tables": "Look at latency tables.",
+    "tables": "Look at latency tables, check, compare, merge and import them.",
     "predict": "Price a network with a latency table.",
     "search": "Search for the best network within a latency budget.",
     "train": "Train a network, or the best one of a run.",
@@ -27,21 +27,8 @@ VERBS = {
 """Verb -> one line of help; the module of the same name holds the command `command`."""
 
 
-class _Verbs(click.Group):
-    """A group whose commands are imported when they are run, so that `mnas --help` loads nothing."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        command: click.Command = import_module(f"mnas.cli.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs, in the order of the job"):
-            formatter.write_dl(list(VERBS.items()))
+class _Verbs(LazyGroup):
+    package, title, verbs = "mnas.cli", "Verbs, in the order of the job", VERBS
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import isfinite
 from typing import Any, TypeVar
 
 import click
@@ -115,6 +116,11 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
 def number(value: float | None, digits: int) -> str:
     """A number for a table, `-` where it is not known."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def finite(value: float) -> float | None:
+    """A number for a document: JSON has none for what is not known."""
+    return value if isfinite(value) else None
 
 
 def _numeric(cell: object) -> bool:

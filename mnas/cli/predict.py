@@ -3,46 +3,61 @@
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
 import click
 
 from mnas.cli.output import Output, table, verb
 from mnas.errors import MissingLatencyError
 
+if TYPE_CHECKING:
+    from mnas.reading import ForeignModel
+
 
 @click.command("predict")
 @click.argument("target")
 @click.option("--table", "table_name", required=True, help="Latency table: a name, or a path without suffix.")
+@click.option(
+    "--skip-unknown", is_flag=True, help="Price operators of a model file that mnas does not know as nothing."
+)
 @click.option("--top", default=10, show_default=True, help="How many ops to print, the slowest first.")
 @verb("mnas.predict/1")
-def command(output: Output, seed: int, target: str, table_name: str, top: int) -> None:
+def command(output: Output, seed: int, target: str, table_name: str, skip_unknown: bool, top: int) -> None:
     """Price TARGET with a latency table: total, 90 % interval, slowest ops.
 
-    TARGET is a file with an architecture's text, a published network (mnasnet-a1), a run folder or a checkpoint.
-    Rows the table lacks are an error that names the command to measure them (exit code 5).
+    TARGET is a file with an architecture's text, a published network (mnasnet-a1), a run folder, a checkpoint, or any
+    ONNX or TFLite file. A file that mnas did not write is priced by the primitive ops it is made of; coverage says how
+    much of it is understood. Rows the table lacks are an error that names the command to measure them (exit code 5).
 
     \b
-    Example:
+    Examples:
       mnas predict examples/network.txt --table my_table
+      mnas predict model.onnx --table model_table
     """
     from mnas.deploy import architecture_of
-    from mnas.latency import load_table, report
+    from mnas.latency import load_table, priced_as, report
+    from mnas.reading import is_model, read_model
 
     prices = load_table(table_name)
-    architecture = architecture_of(target)
+    model = read_model(target) if is_model(target) else None
+    network = priced_as(model, prices, skip_unknown=skip_unknown) if model else architecture_of(target)
     try:
-        estimate = prices.predict(architecture)
+        estimate = prices.predict(network)
     except MissingLatencyError as error:
-        command = error.command.replace("--arch FILE", f"--arch {shlex.quote(target)}")
-        raise MissingLatencyError(prices.name, error.missing, command) from None
-    rows = prices.explain(architecture)
+        what = f"{'--space primitives --from' if network is model else '--arch'} {shlex.quote(target)}"
+        raise MissingLatencyError(prices.name, error.missing, error.command.replace("--arch FILE", what)) from None
+    rows = prices.explain(network)
+    foreign = model if network is model else None
     document = {
         "target": target,
         "table": prices.name,
+        "verdict": prices.verdict,
         "total_ms": estimate.ms,
         "low_ms": estimate.low_ms,
         "high_ms": estimate.high_ms,
-        "coverage": 1.0,
+        "coverage": foreign.coverage().macs if foreign else 1.0,
+        "coverage_nodes": foreign.coverage().nodes if foreign else 1.0,
+        "unknown": [each._asdict() for each in foreign.unknown] if foreign else [],
         "conditions": prices.conditions.to_dict(),
         "remeasurement_mape_percent": report(prices)["remeasurement_mape_percent"],
         "rows": [{"placement": str(placement), "ms": ms} for placement, ms in rows],
@@ -58,7 +73,16 @@ def command(output: Output, seed: int, target: str, table_name: str, top: int) -
             f"{estimate.ms:.3f} ms  ({estimate.low_ms:.3f} to {estimate.high_ms:.3f}, 90 %)",
             ("op @ input", "ms", "%"),
             shown,
-            caption=f"{prices.name}: {prices.summary()}",
+            caption="\n".join([*_covered(foreign), f"{prices.name}: {prices.summary()}"]),
         )
 
     output.emit(document, people=people)
+
+
+def _covered(model: ForeignModel | None) -> list[str]:
+    """What is known of a model file that is priced by its primitive ops, in lines."""
+    if model is None:
+        return []
+    nodes, macs = model.coverage()
+    lines = [f"{100 * nodes:.1f} % of the operators and {100 * macs:.1f} % of the MACs are understood and priced"]
+    return lines + [f"not priced: {each.node} ({each.operator}): {each.reason}" for each in model.unknown]

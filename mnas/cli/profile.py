@@ -11,6 +11,7 @@ from mnas.cli.output import Output, number, table, verb
 
 @click.command("profile")
 @click.option("--space", "space_name", help="Search space whose ops are measured, such as mnasnet-small.")
+@click.option("--from", "model", help="Model file (ONNX or TFLite) whose ops are measured, with --space primitives.")
 @click.option("--arch", "targets", multiple=True, help="Also measure the ops of this network (file or published name).")
 @click.option("--device", "device_name", default="local", show_default=True, help="Where to measure.")
 @click.option("--runtime", default="litert", show_default=True, help="litert or onnxruntime.")
@@ -19,13 +20,16 @@ from mnas.cli.output import Output, number, table, verb
 @click.option("--image-size", type=int, help="Input size in pixels; the space's own by default.")
 @click.option("--channels", type=int, help="Input channels; the space's own by default.")
 @click.option("--classes", type=int, help="Number of classes; the space's own by default.")
-@click.option("-o", "--out", required=True, help="Table to write, a path without suffix.")
+@click.option(
+    "-o", "--out", help="Table to write, a path without suffix; by default named after space, device and runtime."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be measured, and stop.")
 @verb("mnas.profile/1")
 def command(
     output: Output,
     seed: int,
     space_name: str | None,
+    model: str | None,
     targets: tuple[str, ...],
     device_name: str,
     runtime: str,
@@ -34,7 +38,7 @@ def command(
     image_size: int | None,
     channels: int | None,
     classes: int | None,
-    out: str,
+    out: str | None,
     dry_run: bool,
 ) -> None:
     """Measure every op of a search space on a device and calibrate the sum on whole networks.
@@ -43,17 +47,23 @@ def command(
     missing, such as the ops of another network given by --arch.
 
     \b
-    Example:
+    Examples:
       mnas profile --space mnasnet-small --runtime litert -o my_table
+      mnas profile --space primitives --from model.onnx --runtime onnxruntime
     """
     from mnas.deploy import architecture_of
-    from mnas.latency import profile, report, rows_to_measure
+    from mnas.latency import default_out, profile, report, rows_to_measure
+    from mnas.reading import primitives_of
     from mnas.spaces import space
 
-    each = space(space_name, classes=classes, image_size=image_size, channels=channels) if space_name else None
+    if model and space_name != "primitives":
+        raise click.UsageError("--from names the model of --space primitives")
+    sizes = {"classes": classes, "image_size": image_size, "channels": channels}
+    each = primitives_of(model) if model else space(space_name, **sizes) if space_name else None
     architectures = tuple(architecture_of(target) for target in targets)
     if each is None and not architectures:
         raise click.UsageError("nothing to measure: give --space, --arch or both")
+    out = out or str(default_out(each, device_name, runtime))
     if dry_run:
         rows = rows_to_measure(each, architectures, out)
         output.emit({"table": out, "rows": len(rows)}, people=lambda: click.echo(f"{len(rows)} rows to measure"))

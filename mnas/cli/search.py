@@ -46,6 +46,7 @@ def command(
     Example:
       mnas search --space mnasnet-small --data fashion-mnist --table my_table --target-ms 0.3 --run runs/first
     """
+    from mnas.latency import load_table
     from mnas.searchers import load_config, search_run
 
     given = {("table" if key == "table_name" else key): value for key, value in flags.items() if value is not None}
@@ -62,8 +63,11 @@ def command(
     with output.progress(f"search {where.name}") as progress:
         run = search_run(config, where, progress=progress)
     best, front = run.best(), run.front()
+    prices = load_table(config.table)
     document = {
         "run": str(where),
+        "table": prices.name,
+        "verdict": prices.verdict,
         "trials": run.counts(),
         "best": best.to_dict(),
         "front": [trial.to_dict() for trial in front],
@@ -78,7 +82,7 @@ def command(
             f"Pareto front of {where}",
             ("trial", "accuracy", "ms", "reward", ""),
             rows,
-            caption=f"{run.summary()}\nnext: mnas train {where}",
+            caption=f"{run.summary()}\nlatency: {prices.name}, {prices.summary()}\nnext: mnas train {where}",
         )
 
     output.emit(document, people=people)

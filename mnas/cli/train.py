@@ -22,6 +22,7 @@ from mnas.cli.output import Output, verb
 @click.option("--label-smoothing", default=0.0, show_default=True, help="Share of the target spread over all classes.")
 @click.option("--ema-decay", default=0.0, show_default=True, help="Keep a moving average of the weights; 0: the last.")
 @click.option("--augment", default="none", show_default=True, help="none, flip, shift or flip-shift.")
+@click.option("--drop-path", default=0.0, show_default=True, help="Chance of leaving a path of a join out, at the end.")
 @click.option("--torch-device", default="cpu", show_default=True, help="cpu, cuda or mps.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Checkpoint; RUN/trained.npz for a run folder.")
 @verb("mnas.train/1")

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from mnas.errors import CheckError
 from mnas.ir import Architecture
 from mnas.latency import BenchResult, LatencyTable, bench
-from mnas.lower import initial_weights, lower
+from mnas.lower import initial_weights, lower, parse_dtype
 from mnas.runtimes import runtimes
 from mnas.searchers import Run
 
@@ -46,11 +46,12 @@ def confirmed(run: Run, table: LatencyTable) -> tuple[Architecture, BenchResult]
 
 
 def _measured(networks: Sequence[Architecture], table: LatencyTable) -> list[BenchResult]:
-    kind = runtimes[table.conditions.runtime].format
+    kind, dtype = runtimes[table.conditions.runtime].format, parse_dtype(table.conditions.dtype)
     with TemporaryDirectory(prefix="mnas-finalists-") as folder:
         files = []
         for i, network in enumerate(networks):
             file = Path(folder) / f"{i}.{kind}"
-            file.write_bytes(lower(network, initial_weights(network), kind, {"architecture": str(network)}))
+            text = {"architecture": str(network)}
+            file.write_bytes(lower(network, initial_weights(network), kind, text, dtype=dtype))
             files.append(file)
         return bench(files, device=table.conditions.device, against=table)

@@ -1,6 +1,12 @@
-"""Running model files on real images, on this host, to see what they compute."""
+"""Running model files on real images, on this host, to see what they compute.
+
+Files with integer inputs and outputs are fed quantised images, and their outputs are scaled back.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +18,20 @@ Images = NDArray[np.float32]
 """Normalised images, (n, C, H, W)."""
 Logits = NDArray[np.float32]
 """Network outputs, (n, classes)."""
+
+
+class _Quantised(NamedTuple):
+    """How an 8-bit tensor stands for real numbers: (integer - zero point) * scale."""
+
+    scale: float
+    zero_point: int
+
+    def integers(self, values: Images, dtype: str) -> NDArray[Any]:
+        limits = np.iinfo(dtype)
+        return np.clip(np.rint(values / self.scale) + self.zero_point, limits.min, limits.max).astype(dtype)
+
+    def values(self, integers: NDArray[Any]) -> Logits:
+        return (integers.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
 
 def logits(model: bytes, format: Format, images: Images) -> Logits:  # noqa: A002
@@ -35,8 +55,15 @@ def _onnx(model: bytes, images: Images) -> Logits:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return np.concatenate([session.run(None, {name: image[None]})[0] for image in images])
+    x, said = session.get_inputs()[0], session.get_modelmeta().custom_metadata_map
+    integer = x.type == "tensor(uint8)"
+    fed = _onnx_scale(said, x.name).integers(images, "uint8") if integer else images
+    out = np.concatenate([session.run(None, {x.name: image[None]})[0] for image in fed])
+    return _onnx_scale(said, session.get_outputs()[0].name).values(out) if integer else out
+
+
+def _onnx_scale(said: Mapping[str, str], name: str) -> _Quantised:
+    return _Quantised(float(said[f"{name}.scale"]), int(said[f"{name}.zero_point"]))
 
 
 def _tflite(model: bytes, images: Images) -> Logits:
@@ -44,13 +71,18 @@ def _tflite(model: bytes, images: Images) -> Logits:
 
     interpreter = Interpreter(model_content=model, num_threads=1)
     interpreter.allocate_tensors()
-    source, sink = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-    out = []
-    for image in np.ascontiguousarray(images.transpose(0, 2, 3, 1)):
-        interpreter.set_tensor(source, image[None])
+    source, sink = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    fed: NDArray[Any] = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    integer = source["dtype"] is np.int8
+    if integer:
+        fed = _Quantised(*source["quantization"]).integers(fed, "int8")
+    results = []
+    for image in fed:
+        interpreter.set_tensor(source["index"], image[None])
         interpreter.invoke()
-        out.append(interpreter.get_tensor(sink).copy())
-    return np.concatenate(out)
+        results.append(interpreter.get_tensor(sink["index"]).copy())
+    out = np.concatenate(results)
+    return _Quantised(*sink["quantization"]).values(out) if integer else out
 
 
 def torch_logits(network: TrainedNetwork, images: Images) -> Logits:

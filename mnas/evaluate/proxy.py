@@ -31,6 +31,7 @@ class ProxyEvaluator:
         epochs: passes over them.
         batch: images a step.
         lr: highest learning rate.
+        best_of: the score is the highest of the accuracies after each of so many last epochs (NAS-RL takes 5).
         torch_device: where to train: "cpu", "cuda", "cuda:1" or "mps".
     """
 
@@ -41,11 +42,14 @@ class ProxyEvaluator:
     epochs: int = 2
     batch: int = 16
     lr: float = 0.03
+    best_of: int = 1
     torch_device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.images < 2 or self.validation < 1:
             raise ConfigError(f"needs images >= 2 and validation >= 1, got {self.images} and {self.validation}")
+        if not 1 <= self.best_of <= self.epochs:
+            raise ConfigError(f"best_of must be in 1..{self.epochs}, the number of epochs, got {self.best_of}")
         check_torch_device(self.torch_device)
         self._recipe()
 
@@ -57,9 +61,15 @@ class ProxyEvaluator:
         normalize = Normalizer(data.mean, data.std, self.torch_device)
         with threads(1):
             network = build(architecture, seed)
-            fit(network, data.train, self._recipe(), normalize, seed=seed)
-            recalibrate(network, data.train, normalize)
-            return accuracy(network, data.validation, normalize)
+            accuracies: list[float] = []
+
+            def score(epoch: int) -> None:
+                if epoch > self.epochs - self.best_of:
+                    recalibrate(network, data.train, normalize)
+                    accuracies.append(accuracy(network, data.validation, normalize))
+
+            fit(network, data.train, self._recipe(), normalize, seed=seed, after_epoch=score)
+            return max(accuracies)
 
     def _recipe(self) -> Recipe:
         return Recipe(self.epochs, self.batch, self.lr, weight_decay=1e-4)

@@ -6,7 +6,7 @@ One thread, one seed and one memory format give the same weights to the bit in e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mnas.errors import ConfigError, DataError, EvaluationError
 from mnas.evaluate.data import Split
+from mnas.evaluate.droppath import drop_paths
 from mnas.progress import Progress
 
 Augment = Literal["none", "flip", "shift", "flip-shift"]
@@ -42,6 +43,8 @@ class Recipe:
             (decay (1 + step) / (10 + step), if that is less); 0 keeps the last ones.
         augment: "flip" mirrors half of the images, "shift" moves each by up to an eighth of its size; what is mirrored
             or shifted must still be what its label says.
+        drop_path: chance of leaving out a path of a join (see `mnas.evaluate.droppath`) at the end of the training; it
+            rises from 0 in a line.
     """
 
     epochs: int = 20
@@ -53,12 +56,14 @@ class Recipe:
     label_smoothing: float = 0.0
     ema_decay: float = 0.0
     augment: Augment = "none"
+    drop_path: float = 0.0
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 2 or not self.lr > 0 or not self.weight_decay >= 0:
             raise ConfigError(f"needs epochs >= 1, batch >= 2, lr > 0 and weight_decay >= 0: {self}")
-        if not all(0 <= v < 1 for v in (self.warmup, self.momentum, self.label_smoothing, self.ema_decay)):
-            raise ConfigError(f"warmup, momentum, label_smoothing and ema_decay must be in 0..1, 1 excluded: {self}")
+        for name in ("warmup", "momentum", "label_smoothing", "ema_decay", "drop_path"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be in 0..1, 1 excluded: {self}")
         if self.augment not in get_args(Augment):
             raise ConfigError(f"augment must be one of {', '.join(get_args(Augment))}, got {self.augment!r}")
 
@@ -107,6 +112,7 @@ def fit(
     *,
     seed: int,
     progress: Progress | None = None,
+    after_epoch: Callable[[int], None] | None = None,
 ) -> tuple[float, ...]:
     """Train `network` on `split` in place; batch-norm statistics are left for `recalibrate`.
 
@@ -115,8 +121,10 @@ def fit(
         split: images and labels; where they do not fill the last batch of an epoch, a few are left out of it.
         recipe: how.
         normalize: makes tensors of images.
-        seed: draws the order of the images and the augmentation.
+        seed: draws the order of the images, the augmentation and the paths that are dropped.
         progress: told the steps and the loss.
+        after_epoch: called with the number of the epoch (from 1); it may evaluate the network, whose weights are then
+            those of the last step, and must not change them.
 
     Returns:
         The mean loss of each epoch.
@@ -128,39 +136,50 @@ def fit(
     if len(split) < 2:
         raise DataError(f"batch norm needs at least 2 images to train on, got {len(split)}")
     network.to(normalize.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.train()
     batch = min(recipe.batch, len(split))
-    steps = recipe.epochs * (len(split) // batch)
+    each = len(split) // batch
+    steps = recipe.epochs * each
     weights = list(network.parameters())
     optimizer = _optimizer(weights, recipe)
     averages = [weight.detach().clone() for weight in weights] if recipe.ema_decay else []
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     rng = np.random.default_rng(seed)
     losses: list[float] = []
-    for step, chosen in enumerate(_order(rng, len(split), batch, recipe.epochs)):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.lr * _rate(step, steps, recipe.warmup)
-        images = _augmented(split.images[chosen], recipe.augment, rng)
-        labels = torch.from_numpy(split.labels[chosen]).to(normalize.device)
-        loss = criterion(network(normalize(images)), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise EvaluationError(
-                f"training diverged: the loss is {losses[-1]} at step {step + 1} of {steps}; a learning rate of "
-                f"{recipe.lr:g} may be too high"
-            )
-        if averages:
-            decay = min(recipe.ema_decay, (1 + step) / (10 + step))
-            torch._foreach_lerp_(averages, [w.detach() for w in weights], 1 - decay)
-        if progress is not None:
-            progress(step + 1, steps, f"loss {losses[-1]:.3f}")
+    network.train()
+    with drop_paths(network, seed) as drop:
+        for step, chosen in enumerate(_order(rng, len(split), batch, recipe.epochs)):
+            drop.rate = recipe.drop_path * step / steps
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.lr * _rate(step, steps, recipe.warmup)
+            images = _augmented(split.images[chosen], recipe.augment, rng)
+            labels = torch.from_numpy(split.labels[chosen]).to(normalize.device)
+            loss = criterion(network(normalize(images)), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            _check_loss(losses[-1], step, steps, recipe.lr)
+            if averages:
+                decay = min(recipe.ema_decay, (1 + step) / (10 + step))
+                torch._foreach_lerp_(averages, [w.detach() for w in weights], 1 - decay)
+            if progress is not None:
+                progress(step + 1, steps, f"loss {losses[-1]:.3f}")
+            if after_epoch is not None and (step + 1) % each == 0:
+                drop.rate = 0.0
+                after_epoch((step + 1) // each)
+                network.train()
     with torch.no_grad():
         for weight, average in zip(weights, averages, strict=False):
             weight.copy_(average)
     return tuple(float(np.mean(part)) for part in np.split(np.array(losses), recipe.epochs))
+
+
+def _check_loss(loss: float, step: int, steps: int, lr: float) -> None:
+    if not math.isfinite(loss):
+        raise EvaluationError(
+            f"training diverged: the loss is {loss} at step {step + 1} of {steps}; a learning rate of {lr:g} may be "
+            "too high"
+        )
 
 
 def recalibrate(network: nn.Module, split: Split, normalize: Normalizer, *, batches: int = 16, batch: int = 64) -> None:

@@ -17,7 +17,7 @@ from mnas.latency.calibration import Calibration, Floats, calibrate
 from mnas.latency.filter import TimeColumn, estimate, filtered, halves, split_half, visits
 from mnas.latency.partial import Unit, failures
 from mnas.latency.pricing import executed
-from mnas.latency.rawfile import write_samples
+from mnas.latency.rawfile import AGAIN, write_samples
 from mnas.latency.table import Effort, LatencyTable, MeasuredNetwork, Role, Row
 from mnas.latency.validation import Check, check, judge
 from mnas.runtimes import Conditions
@@ -62,17 +62,19 @@ class Measured:
         failed = failures(self.units)
         if samples.empty:
             raise CheckError(f"nothing could be measured; the first reason: {next(iter(failed.values()), 'no items')}")
-        estimates = estimate(filtered(visits(samples, self.time)))
+        again = _second_pass(samples, self.time)
+        estimates = estimate(filtered(visits(_first_pass(samples), self.time)))
         estimates = estimates.drop(index=[name for name in failed if name in estimates.index])
         if self.base is not None:
             estimates[_MS] /= self._ratio(estimates, self.base)
             samples = _appended(self.base.samples, samples)
+            again = _second_pass(samples, self.time)
         rows, networks = self._rows(estimates), self._networks(estimates)
         fit, error = _fit(rows, networks)
-        twice = halves(samples, self.time)
-        whole = twice.index.isin([network.item for network in networks])
-        again = split_half(twice[whole])
-        verdict, remedy = judge(again, error, emulated=self.conditions.emulated)
+        tests = pd.Series({network.item: network.ms for network in networks if network.role == "test"}, dtype=float)
+        twice = split_half(pd.DataFrame({"first_ms": tests, "second_ms": again}).dropna())
+        verdict, remedy = judge(twice, error, emulated=self.conditions.emulated)
+        parts = halves(_first_pass(samples), self.time)
         return LatencyTable(
             name=self.name,
             conditions=self.conditions,
@@ -82,8 +84,8 @@ class Measured:
             failed=self._failed(failed, rows),
             calibration=fit,
             networks=networks,
-            remeasurement=again,
-            rows_remeasurement=split_half(twice[~whole]),
+            remeasurement=twice,
+            rows_remeasurement=split_half(parts.drop(index=[n.item for n in networks], errors="ignore")),
             check=error,
             verdict=verdict,
             remedy=remedy,
@@ -103,17 +105,23 @@ class Measured:
         for row in estimates[list(Row._fields)].itertuples():
             name, median, low, high, rounds, reps, share = row
             if name in self.rows:
-                rows[self.rows[name]] = Row(median, low, high, int(rounds), int(reps), share)
+                fresh = Row(median, low, high, int(rounds), int(reps), share)
+                before = rows.setdefault(self.rows[name], fresh)
+                if fresh.reach < before.reach:
+                    rows[self.rows[name]] = fresh
         order = [*(self.base.rows if self.base else ()), *self.rows.values()]
         return {placement: rows[placement] for placement in order if placement in rows}
 
     def _networks(self, estimates: pd.DataFrame) -> tuple[MeasuredNetwork, ...]:
-        if self.base is not None:
-            return self.base.networks
+        before = self.base.networks if self.base else ()
+        known = {network.architecture for network in before}
         ms = dict(zip(estimates.index, estimates["median_ms"], strict=True))
-        return tuple(
-            MeasuredNetwork(item, text, ms[item], role) for item, (text, role) in self.networks.items() if item in ms
+        fresh = (
+            MeasuredNetwork(item, text, ms[item], role)
+            for item, (text, role) in self.networks.items()
+            if item in ms and text not in known
         )
+        return (*before, *fresh)
 
     def _failed(self, failed: Mapping[str, str], rows: Mapping[Placement, Row]) -> dict[Placement, str]:
         before = dict(self.base.failed) if self.base else {}
@@ -121,15 +129,28 @@ class Measured:
         return {placement: reason for placement, reason in {**before, **now}.items() if placement not in rows}
 
     def _effort(self, samples: pd.DataFrame) -> Effort:
-        every = filtered(visits(samples, self.time))
+        every = filtered(visits(_first_pass(samples), self.time))
         seconds = sum(unit.seconds for unit in self.units) + (self.base.effort.seconds if self.base else 0.0)
         return Effort(
-            units=int(every["unit"].nunique()),
-            visits=len(every),
+            units=int(samples["unit"].nunique()),
+            visits=len(samples.groupby(["unit", "visit"])),
             drift_percent=float(every["common"].std(ddof=0)) * 100,
             preempted_share=float(samples["preempted"].mean()),
             seconds=round(seconds, 1),
         )
+
+
+def _first_pass(samples: pd.DataFrame) -> pd.DataFrame:
+    return samples[~samples["item"].str.startswith(AGAIN)]
+
+
+def _second_pass(samples: pd.DataFrame, column: TimeColumn) -> pd.Series:
+    """The ms of the networks that were measured again, by themselves; empty where none was."""
+    again = samples[samples["item"].str.startswith(AGAIN)]
+    if again.empty:
+        return pd.Series(dtype=np.float64)
+    ms = estimate(filtered(visits(again, column)))["median_ms"]
+    return ms.set_axis(ms.index.str.removeprefix(AGAIN))
 
 
 def _appended(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:

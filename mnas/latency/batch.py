@@ -23,20 +23,19 @@ from mnas.spaces import ChainSpace, SearchSpace, arity
 _LARGEST = 2**16
 """Entries of a segment's table beyond which decoding is cheaper than compiling."""
 _AT_ONCE = 1024
-"""Encodings whose intermediate values stay in the cache of a core."""
+"""Encodings whose intermediate values stay in the cache of a core, and whose product no BLAS spreads over threads."""
 
 
 class _Segment(NamedTuple):
     """A table over (shape that is read, joint option), flat: (shapes * options,) each.
 
     Attributes:
-        total: sum of the rows in ms; NaN where one was not measured.
-        rows: their number.
+        sums: the sum of the rows in ms, NaN where one was not measured, and their number as the imaginary part: one
+            look-up gives both.
         after: where the entries of the next segment start for the shape that this one gives.
     """
 
-    total: Floats
-    rows: Floats
+    sums: NDArray[np.complex128]
     after: NDArray[np.intp]
 
 
@@ -49,7 +48,7 @@ class ChainPrices(NamedTuple):
         segments: their tables.
     """
 
-    arity: NDArray[np.float32]
+    arity: NDArray[np.uint64]
     strides: NDArray[np.float32]
     segments: tuple[_Segment, ...]
 
@@ -58,28 +57,32 @@ class ChainPrices(NamedTuple):
 
         The sum is NaN where a row was not measured, and where an index has no option.
         """
-        total, rows = np.empty(len(encodings)), np.empty(len(encodings))
-        for start in range(0, len(encodings), _AT_ONCE):
+        indices: NDArray[np.uint8] | NDArray[np.uint64]
+        if encodings.dtype == np.uint8:
+            indices = encodings.view(np.uint8)
+        else:
+            indices = encodings.astype(np.int64, copy=False).view(np.uint64)  # what is negative becomes huge
+        sums = np.empty(len(indices), np.complex128)
+        for start in range(0, len(indices), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            total[part], rows[part] = self._sums(encodings[part].astype(np.float32))
-        return total, rows
+            sums[part] = self._sums(indices[part])
+        return sums.real, sums.imag
 
-    def _sums(self, indices: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    def _sums(self, indices: NDArray[np.uint8] | NDArray[np.uint64]) -> NDArray[np.complex128]:
         wrong = None
-        if (indices.min(axis=0) < 0).any() or (indices.max(axis=0) >= self.arity).any():
-            wrong = ((indices < 0) | (indices >= self.arity)).any(axis=1)
-            indices[wrong] = 0
-        joint = (self.strides @ indices.T).astype(np.intp)
-        total, rows = np.zeros(len(indices)), np.zeros(len(indices))
-        start: NDArray[np.intp] = np.zeros(len(indices), np.intp)
-        for option, segment in zip(joint, self.segments, strict=True):
-            at = start + option
-            total += segment.total.take(at)
-            rows += segment.rows.take(at)
-            start = segment.after.take(at)
+        if np.greater_equal(indices.max(axis=0), self.arity).any():
+            wrong = np.any(np.greater_equal(indices, self.arity), axis=1)
+            indices = np.where(wrong[:, None], 0, indices)
+        joint = (self.strides @ indices.astype(np.float32).T).astype(np.intp)
+        sums = np.zeros(len(indices), np.complex128)
+        at = joint[0]
+        for segment, option in zip(self.segments, [*joint[1:], None], strict=True):
+            sums += segment.sums.take(at)
+            if option is not None:
+                at = segment.after.take(at) + option
         if wrong is not None:
-            total[wrong] = np.nan
-        return total, rows
+            sums[wrong] = np.nan
+        return sums
 
 
 def compile_chain(space: SearchSpace, known: Mapping[Placement, float]) -> ChainPrices | None:
@@ -111,7 +114,7 @@ def compile_chain(space: SearchSpace, known: Mapping[Placement, float]) -> Chain
             return None
         segment, shapes = tabulated
         segments.append(segment)
-    return ChainPrices(counts.astype(np.float32), strides, tuple(segments))
+    return ChainPrices(counts.astype(np.uint64), strides, tuple(segments))
 
 
 def _tabulate(
@@ -130,4 +133,4 @@ def _tabulate(
             total.append(sum([known.get(placement, nan) for placement in placements]))
             rows.append(len(placements))
             after.append(given.setdefault(y, len(given)))
-    return _Segment(np.array(total, np.float64), np.array(rows, np.float64), np.array(after, np.intp)), given
+    return _Segment(np.array(total) + 1j * np.array(rows), np.array(after, np.intp)), given

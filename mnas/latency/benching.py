@@ -17,10 +17,12 @@ from mnas.errors import CheckError, ConfigError, DeviceError, FormatError, Missi
 from mnas.ir import Architecture
 from mnas.latency.anchors import AnchorRatio, anchor_ratio
 from mnas.latency.filter import TimeColumn, estimate, filtered, visits
+from mnas.latency.foreign import priced_as
 from mnas.latency.models import write_models
 from mnas.latency.table import LatencyTable
 from mnas.lower import read_metadata
 from mnas.progress import Progress, silent
+from mnas.reading import read_model
 from mnas.runtimes import Conditions, Plan, Runtime, runtimes, time_column
 
 
@@ -35,7 +37,7 @@ class BenchResult:
         p90_ms: ninetieth percentile of the raw runs.
         n: timed runs.
         anchored_ms: the median at the speed of the table, divided by how much slower its anchors were now.
-        predicted_ms: what the table says of the architecture that the file names.
+        predicted_ms: what the table says of the architecture that the file names, or of what it is made of.
         note: why either of the two is absent.
         anchors: how the anchors compared.
         conditions: what the times hold under.
@@ -190,7 +192,8 @@ class _Work:
         anchors = dict(against.anchors) if against and fits else {}
         with TemporaryDirectory(prefix="mnas-bench-") as folder:
             networks = {text: Architecture.parse(text) for text in anchors}
-            built = write_models(networks, Path(folder), self.runtime, 0)
+            dtype = against.conditions.dtype if against else "float32"
+            built = write_models(networks, Path(folder), self.runtime, 0, dtype)
             samples, failed = self._samples({**files, **built.files})
         for name, file in files.items():
             if name in failed:
@@ -244,9 +247,8 @@ def _result(
 
 def _predicted(model: _Model, table: LatencyTable) -> tuple[float | None, str]:
     text = model.metadata.get("architecture")
-    if text is None:
-        return None, f"{model.file.name} does not say its architecture"
     try:
-        return table.predict(Architecture.parse(text)).ms, ""
-    except (MissingLatencyError, CheckError) as error:
+        network = Architecture.parse(text) if text else priced_as(read_model(model.file), table)
+        return table.predict(network).ms, ""
+    except (MissingLatencyError, CheckError, FormatError, ConfigError) as error:
         return None, str(error)

@@ -150,7 +150,7 @@ def _rank(n: int) -> int:
 
 
 class Remeasurement(NamedTuple):
-    """How two independent halves of a measurement agree.
+    """How two independent measurements of the same items agree.
 
     Attributes:
         mape_percent: mean absolute relative difference of the halves.

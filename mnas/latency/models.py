@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mnas.errors import MnasError
 from mnas.ir import Network
-from mnas.lower import initial_weights, lower
+from mnas.lower import initial_weights, lower, parse_dtype
 from mnas.runtimes import Runtime
 
 
@@ -19,16 +19,21 @@ class Models(NamedTuple):
     failed: dict[str, str]
 
 
-def write_models(networks: Mapping[str, Network], folder: Path, runtime: Runtime, seed: int) -> Models:
-    """Lower networks into the temporary `folder`, in the format of `runtime`.
+def write_models(
+    networks: Mapping[str, Network], folder: Path, runtime: Runtime, seed: int, dtype: str = "float32"
+) -> Models:
+    """Lower networks into the temporary `folder`, in the format of `runtime`; int8 ranges are those of noise.
 
     Raises:
+        ConfigError: an unknown `dtype`.
         OSError: the disk is full.
     """
+    numbers = parse_dtype(dtype)
     models = Models({}, {})
     for i, (name, network) in enumerate(networks.items()):
         try:
-            data = lower(network, initial_weights(network, seed), runtime.format, {"architecture": str(network)})
+            weights, text = initial_weights(network, seed), {"architecture": str(network)}
+            data = lower(network, weights, runtime.format, text, dtype=numbers)
         except MnasError as error:
             models.failed[name] = str(error)
             continue

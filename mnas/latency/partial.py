@@ -20,7 +20,7 @@ import pandas as pd
 from mnas.errors import ConfigError
 from mnas.files import write_bytes, write_text
 from mnas.latency.rawfile import read_samples, write_samples
-from mnas.latency.storage import PLAN, SUFFIXES, load_table, table_file, unfinished
+from mnas.latency.storage import PLAN, SUFFIXES, check_whole, load_table, table_file, unfinished
 from mnas.latency.table import LatencyTable
 
 _FINISH = "run its own command to finish it, or delete the folder to begin this one"
@@ -53,7 +53,12 @@ class Partial:
         self._plan = self.folder / PLAN
 
     def base(self) -> LatencyTable | None:
-        """The table that rows are added to: as it was when the measurement began, or as it is now."""
+        """The table that rows are added to: as it was when the measurement began, or as it is now.
+
+        Raises:
+            FormatError: it is damaged, or a part of it lies there alone.
+        """
+        check_whole(self._prefix)
         prefix = self.folder / "base" if unfinished(self._prefix) else self._prefix
         return load_table(prefix) if table_file(prefix, ".toml").exists() else None
 

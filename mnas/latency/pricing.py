@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from mnas.ir import Architecture, Layer, Placement
+from mnas.ir import Architecture, Layer, Network, Placement
 from mnas.ir.layers import Join, Seq, Zero
 
 
-def executed(architecture: Architecture, folds_constants: bool) -> tuple[Placement, ...]:
-    """The placements that cost time: zeros never, what is fed by constants only if the runtime does not fold it."""
-    placements = architecture.placements
+def executed(network: Network, folds_constants: bool) -> tuple[Placement, ...]:
+    """The placements that cost time: zeros never, what is fed by constants only if the runtime does not fold it.
+
+    Of a network that is no architecture, such as a model file that was read, these are all.
+    """
+    placements, architecture = network.placements, network
+    if not isinstance(architecture, Architecture):
+        return placements
     if all(node.sources == (i,) for i, node in enumerate(architecture.nodes)) and all(map(works, placements)):
         return placements
     needed, varying, _ = _analysed(architecture)

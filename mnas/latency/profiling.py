@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from importlib.metadata import version
 from math import isnan
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from mnas.devices import Device, facts
 from mnas.devices import device as find_device
-from mnas.errors import ConfigError, DeviceError, MnasError
+from mnas.errors import ConfigError, MnasError
 from mnas.ir import Architecture, Network, Placement
 from mnas.latency.assembly import Measured
-from mnas.latency.chunks import choose_repeats, pack, seconds
-from mnas.latency.models import write_models
+from mnas.latency.chunks import choose_repeats, pack
+from mnas.latency.measuring import Work
 from mnas.latency.networks import draw_networks, roles
-from mnas.latency.partial import Partial, Unit, failures
+from mnas.latency.partial import Partial
 from mnas.latency.pricing import executed
 from mnas.latency.storage import OWN, save_table, table_prefix
 from mnas.latency.table import LatencyTable, Role
+from mnas.lower import parse_dtype
 from mnas.progress import Progress, silent
-from mnas.runtimes import Conditions, Plan, Runtime, runtimes, time_column
+from mnas.runtimes import Conditions, Plan, runtimes, time_column
 from mnas.spaces import SearchSpace
 
-_PLAN_SCHEMA = 1
-_SLOWER = 30
-"""A unit is given up when it takes this many times what a desktop core is estimated to take."""
-_LEAST_TIMEOUT_S = 900.0
+_PLAN_SCHEMA = 2
+_MAX_MINUTES = 5.0
 
 
 def profile(
@@ -42,6 +40,8 @@ def profile(
     dtype: str = "float32",
     num_threads: int = 1,
     max_memory_gb: float = 2.0,
+    max_minutes: float = _MAX_MINUTES,
+    remeasure: bool = False,
     loads: int = 2,
     passes: int | None = None,
     reps: int | None = None,
@@ -53,20 +53,25 @@ def profile(
     """Measure a latency table, or the rows that a finished one lacks.
 
     Rows and networks are packed into chunks that fit in memory; every chunk holds the anchor networks and is measured
-    by several processes, each of which visits all its models in several random rounds. Every finished process is
-    kept beside `out`, so the same call goes on after an interruption. When the table is complete already and holds
-    under the same conditions, only rows that it lacks are measured, with its anchors, and rescaled to its speed; when
-    it lacks none, it is returned at once.
+    by several processes, each of which visits all its models in several random rounds. The test networks are measured
+    a second time by processes of their own, which tells the error of measuring again. Then rows whose interval is
+    still wider than 5 % to either side are measured again while there is time. Every finished process is kept beside
+    `out`, so the same call goes on after an interruption. When the table is complete already and holds under the same
+    conditions, only rows that it lacks are measured, with its anchors, and rescaled to its speed; when it lacks none,
+    it is returned at once.
 
     Args:
         space: the space whose placements are the rows; nothing when `architectures` are added to a finished table.
         device: the device, or its name.
         runtime: name of the runtime.
-        out: path of the table, with or without suffix; by default `latency_tables/SPACE-SHAPE-DEVICE-RUNTIME` under
-            the current folder.
-        dtype: numbers inside the models; "float32".
+        out: path of the table, with or without suffix; by default `latency_tables/SPACE-SHAPE-DEVICE-RUNTIME`, with
+            `-int8` where so, under the current folder.
+        dtype: numbers inside the models; "float32" or "int8".
         num_threads: threads of the runtime.
         max_memory_gb: memory that a measuring process may take, in GB.
+        max_minutes: minutes of measuring after which no row is measured again; the first passes are never cut short.
+        remeasure: whether rows of a finished table whose interval is too wide are measured again, too; the narrower
+            interval counts.
         loads: processes per chunk; loading a model again changes its time by about 3 %.
         passes: rounds of each process; chosen by the estimated cost when not given.
         reps: timed runs per visit; chosen with `passes`.
@@ -85,19 +90,20 @@ def profile(
         CheckError: too little could be measured, or the anchors disagree with the finished table.
         FormatError: the finished table is damaged.
     """
-    if dtype != "float32":
-        raise ConfigError(f"rows are lowered in float32 only, dtype {dtype!r} cannot be profiled")
+    parse_dtype(dtype)
     if loads < 1:
         raise ConfigError(f"loads must be at least 1, got {loads}")
+    if not max_minutes >= 0:
+        raise ConfigError(f"max_minutes must not be negative, got {max_minutes}")
     target = find_device(device) if isinstance(device, str) else device
     chosen = runtimes[runtime]
-    prefix = table_prefix(_default_out(space, target, runtime) if out is None else out)
+    prefix = table_prefix(default_out(space, target, runtime, dtype) if out is None else out)
     partial = Partial(prefix)
     with _disk(prefix), partial.locked():
         base = partial.base()
         conditions = chosen.conditions(target, Plan(num_threads=num_threads), dtype)
         whole = _networks(space, base, conditions, networks, seed, prefix)
-        rows = {str(placement): placement for placement in _missing(space, architectures, base)}
+        rows = {str(placement): placement for placement in _missing(space, architectures, base, remeasure)}
         if base is not None and not rows:
             partial.tidy()
             return base
@@ -110,29 +116,41 @@ def profile(
             default.reps if reps is None else reps,
             num_threads=num_threads,
         )
-        work = _Work(partial, items, chunks, target, chosen, loads, rounds, seed, progress or silent)
-        texts = {name: (str(network), role) for name, (network, role) in whole.items()}
-        partial.begin(work.plan(conditions, texts, base), base)
-        measured = Measured(
-            prefix.name, conditions, time_column(target, num_threads), facts(target), rows, texts, work.units(),
-            base, version("mnas"),
+        clock, show = time_column(target, num_threads), progress or silent
+        tests = [name for name, (_, role) in whole.items() if role == "test"]
+        work = Work(
+            partial, items, chunks, list(rows), anchors, tests, target, chosen, dtype, loads, rounds, clock,
+            max_minutes, max_memory_gb, seed, show,
         )  # fmt: skip
-        work.progress(len(chunks) * loads, len(chunks) * loads, "done")
+        texts = {name: (str(network), role) for name, (network, role) in whole.items()}
+        plan = {
+            "schema": _PLAN_SCHEMA,
+            "mnas_version": version("mnas"),
+            "conditions": conditions.to_dict(),
+            "networks": {name: list(network) for name, network in texts.items()},
+            "base": base.sha256 if base else "",
+        }
+        partial.begin(plan | work.plan(), base)
+        units = work.units()
+        measured = Measured(prefix.name, conditions, clock, facts(target), rows, texts, units, base, version("mnas"))
+        show(len(units), len(units), "done")
         table = save_table(measured.table(), prefix)
         partial.remove()
         return table
 
 
 def rows_to_measure(
-    space: SearchSpace | None, architectures: Sequence[Architecture], out: Path | str
+    space: SearchSpace | None, architectures: Sequence[Architecture], out: Path | str, *, remeasure: bool = False
 ) -> tuple[Placement, ...]:
     """Say which rows `profile` would measure now: those asked for that a finished table at `out` lacks.
+
+    With `remeasure` also those of the table whose interval is too wide.
 
     Raises:
         ConfigError: `out` names no file.
         FormatError: the finished table is damaged.
     """
-    return _missing(space, architectures, Partial(table_prefix(out)).base())
+    return _missing(space, architectures, Partial(table_prefix(out)).base(), remeasure)
 
 
 def report(table: LatencyTable) -> dict[str, Any]:
@@ -142,6 +160,8 @@ def report(table: LatencyTable) -> dict[str, Any]:
         "rows": len(table.rows),
         "failed": len(table.failed),
         "failures": {str(placement): reason for placement, reason in table.failed.items()},
+        "rounds": median(row.rounds for row in table.rows.values()) if table.rows else 0,
+        "wide_rows": len(table.wide_rows),
         "remeasurement_mape_percent": _known(table.remeasurement.mape_without_level_percent),
         "remeasurement_with_level_mape_percent": _known(table.remeasurement.mape_percent),
         "rows_remeasurement_mape_percent": _known(table.rows_remeasurement.mape_without_level_percent),
@@ -161,90 +181,27 @@ def _known(number: float) -> float | None:
     return None if isnan(number) else number
 
 
-@dataclass(frozen=True)
-class _Work:
-    """The units of a measurement: `loads` processes for each chunk."""
+def default_out(space: SearchSpace | None, device: str | Device, runtime: str, dtype: str = "float32") -> Path:
+    """Where the table of a space is written if nobody says, without suffix.
 
-    partial: Partial
-    items: Mapping[str, Network]
-    chunks: list[list[str]]
-    device: Device
-    runtime: Runtime
-    loads: int
-    rounds: Plan
-    seed: int
-    progress: Progress
-
-    def plan(
-        self, conditions: Conditions, networks: Mapping[str, tuple[str, Role]], base: LatencyTable | None
-    ) -> dict[str, Any]:
-        """Everything that defines the measurement, as JSON holds it."""
-        return {
-            "schema": _PLAN_SCHEMA,
-            "mnas_version": version("mnas"),
-            "conditions": conditions.to_dict(),
-            "loads": self.loads,
-            "passes": self.rounds.passes,
-            "reps": self.rounds.reps,
-            "seed": self.seed,
-            "networks": {name: list(network) for name, network in networks.items()},
-            "chunks": self.chunks,
-            "base": base.sha256 if base else "",
-        }
-
-    def units(self) -> list[Unit]:
-        """Measure what is not finished yet."""
-        done: list[Unit] = []
-        for i, chunk in enumerate(self.chunks):
-            numbers = range(i * self.loads, (i + 1) * self.loads)
-            kept = [unit for unit in map(self.partial.finished, numbers) if unit is not None]
-            done += kept
-            if len(kept) < self.loads:
-                done += self._measured(chunk, numbers[len(kept) :], done)
-        return done
-
-    def _measured(self, chunk: list[str], numbers: range, done: Sequence[Unit]) -> list[Unit]:
-        total = len(self.chunks) * self.loads
-        began = time.monotonic()
-        self.progress(numbers[0], total, f"building {len(chunk)} models")
-        fresh: list[Unit] = []
-        with self.partial.models() as folder:
-            models = write_models({name: self.items[name] for name in chunk}, folder, self.runtime, self.seed)
-            failed = models.failed
-            for number in numbers:
-                known = failures([*done, *fresh]) | failed
-                files = {name: file for name, file in models.files.items() if name not in known}
-                if not files:
-                    raise DeviceError(f"no model of {len(chunk)} runs; the first reason: {next(iter(known.values()))}")
-                self.progress(number, total, f"measuring {len(files)} models")
-                result = self.runtime.measure(self.device, files, self._unit_plan(chunk, number))
-                now = time.monotonic()
-                unit = Unit(result.samples.assign(unit=number), failed | result.failed, now - began)
-                self.partial.finish(number, unit)
-                fresh.append(unit)
-                began = now
-        return fresh
-
-    def _unit_plan(self, chunk: list[str], unit: int) -> Plan:
-        runs = self.rounds.passes * (self.rounds.reps + self.rounds.warmups)
-        expected = runs * sum(seconds(self.items[name]) for name in chunk)
-        timeout = max(_LEAST_TIMEOUT_S, _SLOWER * expected)
-        return replace(self.rounds, seed=self.seed * 1000 + unit, timeout_s=timeout)
-
-
-def _default_out(space: SearchSpace | None, device: Device, runtime: str) -> Path:
+    Raises:
+        ConfigError: there is no space.
+    """
     if space is None:
         raise ConfigError("profiling without a space adds rows to a finished table: say which with out")
-    return OWN / f"{space.name}-{space.x}-{device.name}-{runtime}"
+    name = device if isinstance(device, str) else device.name
+    return OWN / "-".join([space.name, str(space.x), name, runtime, *([] if dtype == "float32" else [dtype])])
 
 
 def _missing(
-    space: SearchSpace | None, architectures: Sequence[Architecture], base: LatencyTable | None
+    space: SearchSpace | None, architectures: Sequence[Architecture], base: LatencyTable | None, remeasure: bool
 ) -> tuple[Placement, ...]:
     asked = dict.fromkeys(space.placements() if space else ())
     for each in architectures:
         asked |= dict.fromkeys((*each.placements, *executed(each, False)))
-    return base.missing(asked) if base else tuple(asked)
+    if base is None:
+        return tuple(asked)
+    return (*base.missing(asked), *(base.wide_rows if remeasure else ()))
 
 
 def _networks(

@@ -10,6 +10,8 @@ import pandas as pd
 
 from mnas.errors import FormatError
 
+AGAIN = "again:"
+"""What names of items begin with whose samples are of the independent second pass."""
 _TYPES = {
     "unit": "int64",
     "item": "str",

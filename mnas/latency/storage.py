@@ -35,6 +35,8 @@ SUFFIXES = (".samples.csv.gz", ".csv", ".toml")
 OWN = Path("latency_tables")
 """Where tables are made and found under the current folder unless a path is given."""
 _HEADER = ("placement", *Row._fields)
+_SHOWN = 5
+"""Impossible rows that a message names."""
 PLAN = "plan.json"
 """What a measurement that can go on has in `NAME.partial`."""
 
@@ -122,6 +124,48 @@ def unfinished(prefix: Path) -> bool:
     return (table_file(prefix, ".partial") / PLAN).is_file()
 
 
+def check_whole(prefix: Path) -> None:
+    """Make sure that no table lies at `prefix` without its TOML, unless a measurement there will complete it.
+
+    Raises:
+        FormatError: one does; its files are named.
+    """
+    if table_exists(prefix) or unfinished(prefix):
+        return
+    if files := [str(file) for suffix in SUFFIXES if (file := table_file(prefix, suffix)).exists()]:
+        raise FormatError(
+            f"{' and '.join(files)} without {table_file(prefix, '.toml')}: no table, and no measurement that could go "
+            "on; restore the TOML, or delete what is left and profile again"
+        )
+
+
+def check_free(path: str | Path) -> Path:
+    """The prefix of a table that is not there yet.
+
+    Raises:
+        ConfigError: the path names no file, or one of the table's files exists.
+    """
+    prefix = table_prefix(path)
+    for suffix in (*SUFFIXES, ".partial"):
+        if (file := table_file(prefix, suffix)).exists():
+            raise ConfigError(f"{file} exists already: give another name with -o, or delete that table first")
+    return prefix
+
+
+def own_tables() -> tuple[Path, ...]:
+    """The tables in `./latency_tables`, as prefixes; none where that is the folder of the shipped ones."""
+    return () if OWN.resolve() == folder("latency_tables").resolve() else _tables(OWN)
+
+
+def shipped_tables() -> tuple[Path, ...]:
+    """The tables that come with mnas, as prefixes."""
+    return _tables(folder("latency_tables"))
+
+
+def _tables(place: Path) -> tuple[Path, ...]:
+    return tuple(sorted(table_prefix(file) for file in place.glob("*.toml")))
+
+
 def _placed(table: LatencyTable, prefix: Path) -> LatencyTable:
     return replace(table, name=prefix.name, path=str(prefix))
 
@@ -132,12 +176,20 @@ def _find(prefix: Path) -> Path:
         if table_exists(place):
             return place
     for place in (prefix, OWN / prefix):
-        if table_file(place, ".csv").is_file() or unfinished(place):
+        check_whole(place)
+        if unfinished(place):
             raise FormatError(
                 f"table {place} is unfinished: run the same mnas profile again, it goes on where it stopped"
             )
-    known = ", ".join(sorted(file.stem for file in shipped.glob("*.toml"))) or "none"
-    raise ConfigError(f"no latency table {prefix}; shipped: {known}; make it with: mnas profile --space S -o {prefix}")
+    own, known = (_names(tables) for tables in (own_tables(), shipped_tables()))
+    raise ConfigError(
+        f"no latency table {prefix}; in ./{OWN}: {own}; shipped: {known}; "
+        f"make it with: mnas profile --space S -o {prefix}"
+    )
+
+
+def _names(tables: tuple[Path, ...]) -> str:
+    return ", ".join(table.name for table in tables) or "none"
 
 
 def _read(file: Path) -> bytes:
@@ -246,14 +298,19 @@ def _read_rows(file: Path, data: bytes) -> dict[Placement, Row]:
     if not lines or tuple(lines[0]) != _HEADER:
         raise FormatError(f"{file} must start with the line {','.join(_HEADER)}")
     rows: dict[Placement, Row] = {}
+    wrong: list[str] = []
     for number, line in enumerate(lines[1:], start=2):
         try:
             placement, row = _read_row(line)
+            if placement in rows:
+                raise ValueError("the placement occurs twice")
         except (ValueError, MnasError) as error:
-            raise FormatError(f"{file} line {number} ({line[0] if line else ''}): {error}") from error
-        if placement in rows:
-            raise FormatError(f"{file} line {number} ({placement}): the placement occurs twice")
-        rows[placement] = row
+            wrong.append(f"line {number} ({line[0] if line else ''}): {error}")
+        else:
+            rows[placement] = row
+    if wrong:
+        more = f"\n  ... and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        raise FormatError(f"{file} " + "\n  ".join(wrong[:_SHOWN]) + more)
     return rows
 
 

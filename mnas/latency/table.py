@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mnas.errors import CheckError, MissingLatencyError
-from mnas.ir import Architecture, Placement
+from mnas.ir import Architecture, Network, Placement
 from mnas.latency.batch import ChainPrices, compile_chain
 from mnas.latency.calibration import LEAST_MS, Calibration
 from mnas.latency.filter import Remeasurement, TimeColumn
@@ -26,6 +26,8 @@ from mnas.latency.validation import Check, Verdict
 from mnas.runtimes import Conditions
 from mnas.spaces import SearchSpace
 
+WIDE = 0.05
+"""Half width of a row's interval, relative to the row, beyond which it is measured again."""
 _COMPILATIONS = 8
 """Spaces whose compiled rows are kept."""
 _DECODED = 1024
@@ -52,6 +54,11 @@ class Row(NamedTuple):
     rounds: int
     reps: int
     preempted_share: float
+
+    @property
+    def reach(self) -> float:
+        """Half width of the interval, relative to the median."""
+        return (self.ci_high_ms - self.ci_low_ms) / 2 / self.median_ms
 
 
 class MeasuredNetwork(NamedTuple):
@@ -99,10 +106,10 @@ class LatencyTable:
         failed: placements that could not be measured, and why.
         calibration: how a sum of rows becomes the latency of a network.
         networks: the measured networks: anchors, other calibration networks, and held-out tests.
-        remeasurement: how well two halves of the measurement agree on the networks.
-        rows_remeasurement: the same on the rows.
+        remeasurement: how an independent second pass over the test networks agrees with the first.
+        rows_remeasurement: how two halves of the first pass agree on the rows.
         check: error on the held-out networks.
-        verdict: valid, noisy or invalid.
+        verdict: valid, noisy or invalid; unverified if it was not measured here.
         remedy: what to do about a verdict that is not valid.
         effort: what the measurement took.
         date: when it ended, ISO 8601.
@@ -154,22 +161,30 @@ class LatencyTable:
         """Say in one line what the table holds under and how far to trust it."""
         c, found = self.conditions, self.check
         threads = f"{c.num_threads} thread{'s' if c.num_threads > 1 else ''}"
-        parts = [
-            f"{c.device}, {c.runtime} {c.runtime_version}, {c.dtype}, {threads}{', EMULATED' if c.emulated else ''}",
-            f"{len(self.rows)} rows" + (f", {len(self.failed)} failed" if self.failed else ""),
+        checked = [
             f"{found.n} networks held out: MAPE {found.mape_percent:.1f} %",
             f"{found.within_10_percent:.0f} % within 10 %",
             f"remeasurement {self.remeasurement.mape_without_level_percent:.1f} %",
+        ]
+        parts = [
+            f"{c.device}, {c.runtime} {c.runtime_version}, {c.dtype}, {threads}{', EMULATED' if c.emulated else ''}",
+            f"{len(self.rows)} rows" + (f", {len(self.failed)} failed" if self.failed else ""),
+            *(checked if found.n else ["no networks held out"]),
             f"{self.verdict}: {self.remedy}" if self.remedy else self.verdict,
         ]
         return " | ".join(parts)
+
+    @property
+    def wide_rows(self) -> tuple[Placement, ...]:
+        """The rows whose interval is too wide."""
+        return tuple(placement for placement, row in self.rows.items() if row.reach > WIDE)
 
     def missing(self, placements: Iterable[Placement]) -> tuple[Placement, ...]:
         """The placements without a row, once each, in order."""
         return tuple(dict.fromkeys(placement for placement in placements if placement not in self.rows))
 
-    def predict(self, architecture: Architecture) -> Estimate:
-        """Price a network (see `LatencyModel`); tens of microseconds.
+    def predict(self, architecture: Network) -> Estimate:
+        """Price a network (see `LatencyModel`), or a model file that was read; tens of microseconds.
 
         Raises:
             MissingLatencyError: rows that the network needs were not measured.
@@ -245,7 +260,7 @@ class LatencyTable:
         if self.missing(space.placements()):
             raise self._lacks(space.placements(), _flags(space))
 
-    def explain(self, architecture: Architecture) -> list[tuple[Placement, float]]:
+    def explain(self, architecture: Network) -> list[tuple[Placement, float]]:
         """Say what each executed placement of a network costs in it, dearest first.
 
         The sum of the ms and `calibration.overhead_ms` is the prediction.
@@ -259,21 +274,26 @@ class LatencyTable:
         priced = [(p, fit.scale * self._ms[p] + fit.per_row_ms) for p in executed(architecture, fit.folds_constants)]
         return sorted(priced, key=lambda pair: -pair[1])
 
-    def _check_size(self, architecture: Architecture, total: float) -> None:
+    def _check_size(self, architecture: Network, total: float) -> None:
         """Refuse a network that the calibration does not span; one that zeros cut off costs little in any space."""
-        if is_constant(architecture):
+        if isinstance(architecture, Architecture) and is_constant(architecture):
             return
         fit = self.calibration
         raise CheckError(
             f"table {self.name!r} was calibrated with networks whose rows sum to {fit.least_ms:.4g} to "
-            f"{fit.largest_ms:.4g} ms, the rows of this one (input {architecture.x}) to {total:.4g} ms: price it with "
-            "a table of a space of its size: mnas profile --space NAME --image-size PIXELS -o ANOTHER_TABLE"
+            f"{fit.largest_ms:.4g} ms, the rows of this one (input {architecture.inputs[0]}) to {total:.4g} ms: price "
+            "it with a table of a space of its size: mnas profile --space NAME --image-size PIXELS -o ANOTHER_TABLE"
         )
+
+    @property
+    def _grows_at(self) -> str:
+        """Where missing rows are measured into: a table without anchors cannot grow."""
+        return (self.path or self.name) if self.anchors else "ANOTHER_TABLE"
 
     def _lacks(self, placements: Iterable[Placement], what: Sequence[str]) -> MissingLatencyError:
         c = self.conditions
         threads = ["--num-threads", str(c.num_threads)] if c.num_threads != 1 else []
-        where = ["--device", c.device, "--runtime", c.runtime, *threads, "-o", self.path or self.name]
+        where = ["--device", c.device, "--runtime", c.runtime, *threads, "-o", self._grows_at]
         names = [f"{p} (failed: {self.failed[p]})" if p in self.failed else str(p) for p in self.missing(placements)]
         return MissingLatencyError(self.name, names, shlex.join(["mnas", "profile", *what, *where]))
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from mnas.latency.filter import Remeasurement
 
 Floats = NDArray[np.float64]
-Verdict = Literal["valid", "noisy", "invalid"]
+Verdict = Literal["valid", "noisy", "invalid", "unverified"]
+"""A table is unverified when it was not measured here, so that there are no whole networks to judge it by."""
 
 NOISY_PERCENT = 5.0
 ROUGH_PERCENT = 10.0

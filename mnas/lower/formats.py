@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from mnas.errors import FormatError
-from mnas.ir import Network
+from mnas.ir import Network, Placement
+from mnas.lower.quantize import Dtype, Samples, check_samples, noise
 from mnas.lower.weights import Weights
 
 Format = Literal["onnx", "tflite"]
@@ -21,14 +22,50 @@ def lower(
     metadata: Mapping[str, str] | None = None,
     *,
     dynamic_batch: bool = False,
+    dtype: Dtype = "float32",
+    samples: Samples | None = None,
 ) -> bytes:
     """Write a network as a model file of `format`; see `to_onnx` and `to_tflite` for the rest.
 
-    Batch 1, or with `dynamic_batch` any batch where the format can say so (ONNX); TFLite files are static.
+    Args:
+        network: an architecture, or a placement.
+        weights: of this network.
+        format: of the file.
+        metadata: strings that travel in the file; an int8 file says its `dtype` too.
+        dynamic_batch: leave the batch open where the format can say so (ONNX); else it is 1.
+        dtype: numbers inside the file; see `mnas.lower.quantize`.
+        samples: inputs that int8 learns its ranges from; seeded noise, good for timing only, if not given.
 
     Raises:
-        ShapeError: the weights are not of this network.
+        ShapeError: the weights or the samples are not of this network.
+        FormatError: the network cannot be quantised.
     """
+    if dtype == "float32":
+        return _float32(network, weights, format, metadata, dynamic_batch)
+    samples = noise(network) if samples is None else samples
+    check_samples(network, samples)
+    model = _float32(network, weights, format, {**(metadata or {}), "dtype": dtype}, dynamic_batch)
+    try:
+        match format:
+            case "onnx":
+                from mnas.lower.int8_onnx import quantize_onnx
+
+                return quantize_onnx(model, samples, row=isinstance(network, Placement))
+            case "tflite":
+                from mnas.lower.int8_tflite import quantize_tflite
+
+                return quantize_tflite(model, samples)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise FormatError(f"this network cannot be quantised for {format}: {error}") from error
+
+
+def _float32(
+    network: Network,
+    weights: Weights,
+    format: Format,  # noqa: A002
+    metadata: Mapping[str, str] | None,
+    dynamic_batch: bool,
+) -> bytes:
     match format:
         case "onnx":
             from mnas.lower.onnx import to_onnx
@@ -48,10 +85,29 @@ def operators(model: bytes, format: Format) -> dict[str, int]:  # noqa: A002
     """
     match format:
         case "onnx":
-            kinds = [node.op_type for node in _onnx(model).graph.node]
+            return _counted(node.op_type for node in parse_onnx(model).graph.node)
         case "tflite":
-            kinds = _tflite_kinds(_tflite(model))
-    return dict(sorted(Counter(kinds).items(), key=lambda item: (-item[1], item[0])))
+            return _counted(tflite_kinds(parse_tflite(model)))
+
+
+def float_operators(model: bytes, format: Format) -> dict[str, int]:  # noqa: A002
+    """Count what runs in float32, conversions from and to float32 among it; nothing in a file that is int8 throughout.
+
+    TFLite files say so themselves; ONNX files are loaded by ONNX Runtime here, which fuses what it can.
+
+    Raises:
+        FormatError: not a complete file of `format`.
+    """
+    match format:
+        case "onnx":
+            from mnas.lower.int8_onnx import float_kinds
+
+            parse_onnx(model)
+            return _counted(float_kinds(model))
+        case "tflite":
+            from mnas.lower.int8_tflite import float_kinds as float_kinds_tflite
+
+            return _counted(float_kinds_tflite(parse_tflite(model)))
 
 
 def read_metadata(model: bytes, format: Format) -> dict[str, str]:  # noqa: A002
@@ -62,12 +118,21 @@ def read_metadata(model: bytes, format: Format) -> dict[str, str]:  # noqa: A002
     """
     match format:
         case "onnx":
-            return {entry.key: entry.value for entry in _onnx(model).metadata_props}
+            return {entry.key: entry.value for entry in parse_onnx(model).metadata_props}
         case "tflite":
-            return _tflite_metadata(_tflite(model))
+            return _tflite_metadata(parse_tflite(model))
 
 
-def _onnx(model: bytes) -> Any:
+def _counted(kinds: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(kinds).items(), key=lambda item: (-item[1], item[0])))
+
+
+def parse_onnx(model: bytes) -> Any:
+    """Parse an ONNX file into its protobuf; names of other files in it are not followed.
+
+    Raises:
+        FormatError: not a complete file.
+    """
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
@@ -80,22 +145,27 @@ def _onnx(model: bytes) -> Any:
     return proto
 
 
-def _tflite(model: bytes) -> Any:
-    """Unpack the tables, which touches every offset, and the ends of all buffers, which a truncated file lacks."""
+def parse_tflite(model: bytes) -> Any:
+    """Unpack the tables of a TFLite file, which touches every offset and the ends of all buffers.
+
+    Raises:
+        FormatError: not a complete file.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     if model[4:8] != b"TFL3":
         raise FormatError(f"not a TFLite file ({len(model)} bytes): bytes 4 to 8 are {model[4:8]!r}, not b'TFL3'")
     try:
         unpacked = schema.ModelT.InitFromPackedBuf(model)
-        if not unpacked.subgraphs or not unpacked.operatorCodes or _tflite_kinds(unpacked) == []:
+        if not unpacked.subgraphs or not unpacked.operatorCodes or tflite_kinds(unpacked) == []:
             raise ValueError("it has no operators")
     except Exception as error:  # the bindings check nothing: any wrong offset ends in any error
         raise FormatError(f"a TFLite file that is truncated or damaged ({len(model)} bytes): {error}") from None
     return unpacked
 
 
-def _tflite_kinds(model: Any) -> list[str]:
+def tflite_kinds(model: Any) -> list[str]:
+    """The kinds of all operators of an unpacked TFLite file, in order."""
     from ai_edge_litert.schema_py_generated import BuiltinOperator
 
     names = {number: name for name, number in vars(BuiltinOperator).items() if isinstance(number, int)}
@@ -111,5 +181,9 @@ def _tflite_metadata(model: Any) -> dict[str, str]:
 
     for entry in model.metadata or []:
         if entry.name == METADATA.encode():
-            return dict(json.loads(bytes(model.buffers[entry.buffer].data)))
+            try:
+                said = json.loads(bytes(model.buffers[entry.buffer].data))
+                return {str(key): str(value) for key, value in said.items()}
+            except (LookupError, ValueError, TypeError, AttributeError) as error:
+                raise FormatError(f"a TFLite file whose metadata of mnas is damaged: {error}") from None
     return {}

@@ -1,6 +1,7 @@
-"""Ops of cell search spaces: DARTS (arXiv:1806.09055, sec. 3.1) and NAS-Bench-201 (arXiv:2001.00326, sec. 2).
+"""Ops of cell search spaces.
 
-Edge ops keep the number of channels; a strided edge halves the map.
+NASNet (arXiv:1707.07012, sec. 3), DARTS (arXiv:1806.09055, sec. 3.1) and NAS-Bench-201 (arXiv:2001.00326, sec. 2). Edge
+ops keep the number of channels, unless they are told `c`; a strided edge halves the map.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ def _factorized_reduce(x: Shape, c: int) -> Layer:
     return seq(Act(), Join("cat", (first, seq(odd, second))), Norm())
 
 
-def _separable(x: Shape, k: int, s: int, dilation: int = 1) -> Layer:
-    """ReLU, depthwise, pointwise, batch norm."""
+def _separable(x: Shape, c: int, k: int, s: int, dilation: int = 1) -> Layer:
+    """ReLU, depthwise, pointwise to `c` channels, batch norm."""
     depthwise = Conv(x.c, (k, k), (s, s), (dilation, dilation), groups=x.c)
-    return seq(Act(), depthwise, Conv(x.c), Norm())
+    return seq(Act(), depthwise, Conv(c), Norm())
 
 
 @register_op("identity")
@@ -60,26 +61,30 @@ class Align(Op):
 @register_op("pool")
 @dataclass(frozen=True)
 class PoolOp(Op):
-    """k x k pooling."""
+    """k x k pooling; with `c` a 1x1 convolution and batch norm follow."""
 
     kind: PoolKind = arg("t", "max")
     k: int = arg("k", 3, hi=15)
     s: int = arg("s", 1, hi=8)
+    c: int = arg("c", 0, lo=0)
 
     def layers(self, x: Shape) -> Layer:
-        return Pool(self.kind, (self.k, self.k), (self.s, self.s))
+        pool = Pool(self.kind, (self.k, self.k), (self.s, self.s))
+        return seq(pool, Conv(self.c), Norm()) if self.c else pool
 
 
 @register_op("sep")
 @dataclass(frozen=True)
 class Sep(Op):
-    """ReLU, depthwise k x k, pointwise, batch norm, applied twice; the stride is in the first."""
+    """ReLU, depthwise k x k, pointwise, batch norm, applied twice; the first has the stride, and gives `c` channels."""
 
     k: int = arg("k", 3, hi=15)
     s: int = arg("s", 1, hi=8)
+    c: int = arg("c", 0, lo=0)
 
     def layers(self, x: Shape) -> Layer:
-        return seq(_separable(x, self.k, self.s), _separable(x, self.k, 1))
+        c = self.c or x.c
+        return seq(_separable(x, c, self.k, self.s), _separable(x._replace(c=c), c, self.k, 1))
 
 
 @register_op("dil")
@@ -91,7 +96,7 @@ class Dil(Op):
     s: int = arg("s", 1, hi=8)
 
     def layers(self, x: Shape) -> Layer:
-        return _separable(x, self.k, self.s, dilation=2)
+        return _separable(x, x.c, self.k, self.s, dilation=2)
 
 
 @register_op("rcb")
@@ -107,6 +112,8 @@ class ReluConvBn(Op):
     dilation: int = arg("d", 1, hi=8)
     kh2: int = arg("khh", 0, lo=0, hi=15)
     kw2: int = arg("kww", 0, lo=0, hi=15)
+    sh2: int = arg("shh", 1, hi=8)
+    sw2: int = arg("sww", 1, hi=8)
 
     def layers(self, x: Shape) -> Layer:
         d = (self.dilation, self.dilation)
@@ -114,7 +121,7 @@ class ReluConvBn(Op):
         if not (self.kh2 and self.kw2):
             return first
         second: Pair = (self.kh2, self.kw2)
-        return seq(first, Act(), Conv(self.c, second), Norm())
+        return seq(first, Act(), Conv(self.c, second, (self.sh2, self.sw2)), Norm())
 
 
 @register_op("reduceblock")
@@ -147,11 +154,20 @@ class Stem(Op):
 @register_op("classifier")
 @dataclass(frozen=True)
 class Classifier(Op):
-    """Global average pool and a linear layer of `n` classes; `norm` puts batch norm and ReLU before (NAS-Bench-201)."""
+    """Global average pool and a linear layer of `n` classes.
+
+    `relu` puts a ReLU before (NASNet), `norm` batch norm and ReLU (NAS-Bench-201).
+    """
 
     classes: int = arg("n", 10)
-    before: Literal["nothing", "norm"] = arg("b", "nothing")
+    before: Literal["nothing", "norm", "relu"] = arg("b", "nothing")
 
     def layers(self, x: Shape) -> Layer:
         tail = (Pool("avg"), Linear(self.classes))
-        return seq(Norm(), Act(), *tail) if self.before == "norm" else seq(*tail)
+        match self.before:
+            case "norm":
+                return seq(Norm(), Act(), *tail)
+            case "relu":
+                return seq(Act(), *tail)
+            case _:
+                return seq(*tail)

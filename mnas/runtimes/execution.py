@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,8 +26,16 @@ def interpreter(device: Device) -> str:
     return device.python or (sys.executable if device.local else "python3")
 
 
-def execute(device: Device, request: Mapping[str, str | int], files: Mapping[str, Path], timeout_s: float) -> Response:
+def execute(
+    device: Device,
+    request: Mapping[str, str | int],
+    files: Mapping[str, Path],
+    timeout_s: float,
+    profiled: Collection[str] = (),
+) -> Response:
     """Have the runner time `files` by name; one that kills the process is left out of the next attempt.
+
+    Of those named in `profiled` the nodes are timed, too.
 
     Raises:
         MnasError: a file is not there, or vanished meanwhile: no fault of its model.
@@ -38,7 +46,7 @@ def execute(device: Device, request: Mapping[str, str | int], files: Mapping[str
     failed: dict[str, str] = {}
     transport = connect(device)
     with _work_folder(transport, device) as folder, tempfile.TemporaryDirectory(prefix="mnas.") as here:
-        attempt = _Attempt(device, transport, folder, Path(here))
+        attempt = _Attempt(device, transport, folder, Path(here), frozenset(profiled))
         transport.push(RUNNER, f"{folder}/runner.py")
         places = {item: attempt.place(path, i) for i, (item, path) in enumerate(files.items())}
         while True:
@@ -73,12 +81,14 @@ class _Attempt:
         transport: the way there.
         folder: the work folder on the device.
         here: a temporary folder on this side.
+        profiled: names of the models whose nodes are timed.
     """
 
     device: Device
     transport: Transport
     folder: str
     here: Path
+    profiled: frozenset[str]
 
     def place(self, path: Path, index: int) -> str:
         """Make a model file readable on the device and say where; ours stay where they are."""
@@ -95,7 +105,9 @@ class _Attempt:
             DeviceError: it failed and no model is to blame.
         """
         items = list(places)
-        (self.here / "request.json").write_text(json.dumps({**request, "models": list(places.values())}))
+        profiled = [i for i, item in enumerate(items) if item in self.profiled]
+        whole = {**request, "models": list(places.values()), "profiled": profiled}
+        (self.here / "request.json").write_text(json.dumps(whole))
         self.transport.push(self.here / "request.json", f"{self.folder}/request.json")
         files = [f"{self.folder}/{name}" for name in ("runner.py", "request.json", "response.json")]
         bind = ["taskset", self.device.taskset] if self.device.taskset else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from mnas.devices import Device, connect
 from mnas.errors import DeviceError
 from mnas.lower import Format
 from mnas.runtimes.execution import execute, interpreter
+from mnas.runtimes.response import Response
 from mnas.runtimes.runtime import Measurement, Plan
 from mnas.runtimes.samples import Conditions, join_options
 
@@ -41,6 +42,11 @@ class PythonRuntime:
         return self._conditions(device, plan, dtype, out.strip())
 
     def measure(self, device: Device, models: Mapping[str, Path], plan: Plan) -> Measurement:
+        return self._measure(device, models, plan)[0]
+
+    def _measure(
+        self, device: Device, models: Mapping[str, Path], plan: Plan, profiled: Collection[str] = ()
+    ) -> tuple[Measurement, Response]:
         request: dict[str, str | int] = {
             "runtime": self.name,
             "wheel": self.wheel,
@@ -51,11 +57,11 @@ class PythonRuntime:
             "num_threads": plan.num_threads,
             "evict_kib": plan.evict_kib,
         }
-        response = execute(device, request, models, plan.timeout_s)
+        response = execute(device, request, models, plan.timeout_s, profiled)
         if response.missing:
             raise self._missing(device, response.missing)
         conditions = self._conditions(device, plan, "float32", response.runtime_version)
-        return Measurement(response.samples, response.failed, conditions, response.checksums)
+        return Measurement(response.samples, response.failed, conditions, response.checksums), response
 
     def _conditions(self, device: Device, plan: Plan, dtype: str, version: str) -> Conditions:
         return Conditions(

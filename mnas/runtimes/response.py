@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ class Response:
         checksums: of the outputs of each model that ran.
         runtime_version: of the wheel; empty if it is missing.
         missing: what could not be imported; empty if nothing.
+        nodes: of the visits of profiled models, by number of the visit; those of models that failed are left out.
     """
 
     samples: pd.DataFrame
@@ -32,6 +33,7 @@ class Response:
     checksums: dict[str, float]
     runtime_version: str = ""
     missing: str = ""
+    nodes: dict[int, runner.Nodes] = field(default_factory=dict)
 
 
 def parse(text: str, items: Sequence[str], reps: int) -> Response:
@@ -50,17 +52,30 @@ def parse(text: str, items: Sequence[str], reps: int) -> Response:
         checksums = {items[int(index)]: float(total) for index, total in data["checksums"].items()}
         samples = _samples(data["visits"], items, reps)
         version = str(data["runtime_version"])
+        nodes = {i: _nodes(visit[5], reps) for i, visit in enumerate(data["visits"]) if len(visit) > 5}
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         raise FormatError(f"not an answer of the runner ({type(error).__name__}: {error}): {text[:80]!r}") from error
     samples = samples[~samples["item"].isin(list(failed))].reset_index(drop=True)
-    return Response(samples, failed, checksums, runtime_version=version)
+    kept = set(samples["visit"])
+    nodes = {visit: each for visit, each in nodes.items() if visit in kept}
+    return Response(samples, failed, checksums, runtime_version=version, nodes=nodes)
+
+
+def _nodes(nodes: Sequence[Any], reps: int) -> runner.Nodes:
+    """Check the nodes of one visit."""
+    checked: runner.Nodes = []
+    for name, kind, inputs, outputs, times in nodes:
+        if len(times) != reps:
+            raise ValueError(f"node {name} has {len(times)} times for {reps} runs")
+        checked.append([str(name), str(kind), [*map(str, inputs)], [*map(str, outputs)], [*map(int, times)]])
+    return checked
 
 
 def _samples(visits: Sequence[Any], items: Sequence[str], reps: int) -> pd.DataFrame:
     """Lay out visits as one row per timed run."""
     n = len(visits)
     models = np.array([visit[0] for visit in visits], np.int64)
-    times = np.array([visit[2:] for visit in visits], np.int64).reshape(n, 3, reps)
+    times = np.array([visit[2:5] for visit in visits], np.int64).reshape(n, 3, reps)
     columns = {
         "item": np.array(items, object)[models].repeat(reps),
         "visit": np.arange(n).repeat(reps),

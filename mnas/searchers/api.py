@@ -32,6 +32,7 @@ def search(
     reward: str = "asymmetric",
     alpha: float | None = None,
     beta: float | None = None,
+    accuracy_power: float | None = None,
     searcher: str = "evolution",
     searcher_options: Mapping[str, int | float | bool | str] | None = None,
     evaluator: str = "proxy",
@@ -56,6 +57,7 @@ def search(
         reward: "asymmetric", "absolute", "soft" or "hard" (see `make_reward`).
         alpha: exponent within the target, in place of the reward's own.
         beta: exponent or slope beyond the target, in place of the reward's own.
+        accuracy_power: the accuracy counts to this power in the reward, in place of 1.
         searcher: "random", "evolution" or "reinforce" (see `make_searcher`).
         searcher_options: its options.
         evaluator: "proxy" (a short training).
@@ -85,6 +87,7 @@ def search(
             "reward": reward,
             "alpha": alpha,
             "beta": beta,
+            "accuracy_power": accuracy_power,
             "searcher": searcher,
             "searcher_options": dict(searcher_options or {}),
             "evaluator": evaluator,

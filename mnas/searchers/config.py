@@ -30,6 +30,7 @@ class SearchConfig(BaseModel):
         reward: name of the reward.
         alpha: the reward's alpha, in place of its own.
         beta: the reward's beta, in place of its own.
+        accuracy_power: the accuracy counts to this power in the reward, in place of 1.
         searcher: name of the searcher.
         searcher_options: its options.
         evaluator: name of the evaluator.
@@ -55,6 +56,7 @@ class SearchConfig(BaseModel):
     reward: str = "asymmetric"
     alpha: float | None = Field(None, le=0)
     beta: float | None = Field(None, le=0)
+    accuracy_power: float | None = Field(None, gt=0)
     searcher: str = "evolution"
     searcher_options: dict[str, Setting] = Field(default_factory=dict)
     evaluator: str = "proxy"

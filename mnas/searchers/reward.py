@@ -25,10 +25,17 @@ class Reward(Protocol):
 
 
 rewards: Registry[Callable[..., Reward]] = Registry("reward")
-"""Factories `(target_ms, *, alpha, beta)`; a reward without an alpha leaves that option out."""
+"""Factories `(target_ms, *, alpha, beta, accuracy_power)`; a reward without an alpha leaves that option out."""
 
 
-def make_reward(name: str, target_ms: float, *, alpha: float | None = None, beta: float | None = None) -> Reward:
+def make_reward(
+    name: str,
+    target_ms: float,
+    *,
+    alpha: float | None = None,
+    beta: float | None = None,
+    accuracy_power: float | None = None,
+) -> Reward:
     """Make the registered reward `name`.
 
     Args:
@@ -36,12 +43,15 @@ def make_reward(name: str, target_ms: float, *, alpha: float | None = None, beta
         target_ms: the latency target.
         alpha: exponent within the target, in place of the reward's own.
         beta: exponent (slope, for "absolute") beyond the target, in place of the reward's own.
+        accuracy_power: the accuracy counts to this power, in place of 1 (NAS-RL, arXiv:1611.01578, takes 3).
 
     Raises:
         UnknownNameError: no such reward.
-        ConfigError: a target that is not a positive number, a positive or infinite exponent, or one it does not have.
+        ConfigError: a target or power that is not a positive number, a positive or infinite exponent, or one it does
+            not have.
     """
-    given = {key: value for key, value in (("alpha", alpha), ("beta", beta)) if value is not None}
+    every = {"alpha": alpha, "beta": beta, "accuracy_power": accuracy_power}
+    given = {key: value for key, value in every.items() if value is not None}
     factory = rewards[name]
     return factory(target_ms, **check_options(f"reward {name!r}", factory, given, reserved=("target_ms",)))
 
@@ -53,15 +63,17 @@ class MnasReward:
     target_ms: float
     alpha: float
     beta: float
+    accuracy_power: float = 1.0
 
     def __post_init__(self) -> None:
-        _check(self.target_ms, self.alpha, self.beta)
+        _check(self.target_ms, self.accuracy_power, self.alpha, self.beta)
 
     def __call__(self, accuracy: FloatOrArray, latency_ms: FloatOrArray) -> FloatOrArray:
         ratio = _positive(latency_ms) / self.target_ms
         exponent = self.alpha * (ratio <= 1) + self.beta * (ratio > 1)
         weight: FloatOrArray = ratio**exponent
-        return accuracy * weight
+        powered: FloatOrArray = accuracy**self.accuracy_power
+        return powered * weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,36 +82,38 @@ class AbsoluteReward:
 
     target_ms: float
     beta: float
+    accuracy_power: float = 1.0
 
     def __post_init__(self) -> None:
-        _check(self.target_ms, self.beta)
+        _check(self.target_ms, self.accuracy_power, self.beta)
 
     def __call__(self, accuracy: FloatOrArray, latency_ms: FloatOrArray) -> FloatOrArray:
-        return accuracy + self.beta * abs(_positive(latency_ms) / self.target_ms - 1)
+        powered: FloatOrArray = accuracy**self.accuracy_power
+        return powered + self.beta * abs(_positive(latency_ms) / self.target_ms - 1)
 
 
 @rewards.register("soft")
-def soft(target_ms: float, *, alpha: float = -0.07, beta: float = -0.07) -> Reward:
+def soft(target_ms: float, *, alpha: float = -0.07, beta: float = -0.07, accuracy_power: float = 1.0) -> Reward:
     """The paper's soft constraint: twice the latency costs about 5 % of the accuracy, on both sides of the target."""
-    return MnasReward(target_ms, alpha, beta)
+    return MnasReward(target_ms, alpha, beta, accuracy_power)
 
 
 @rewards.register("hard")
-def hard(target_ms: float, *, alpha: float = 0.0, beta: float = -1.0) -> Reward:
+def hard(target_ms: float, *, alpha: float = 0.0, beta: float = -1.0, accuracy_power: float = 1.0) -> Reward:
     """The paper's hard constraint: the accuracy within the target, a sharp penalty beyond."""
-    return MnasReward(target_ms, alpha, beta)
+    return MnasReward(target_ms, alpha, beta, accuracy_power)
 
 
 @rewards.register("asymmetric")
-def asymmetric(target_ms: float, *, alpha: float = 0.0, beta: float = -0.3) -> Reward:
+def asymmetric(target_ms: float, *, alpha: float = 0.0, beta: float = -0.3, accuracy_power: float = 1.0) -> Reward:
     """The accuracy within the target, a firm penalty beyond: the default."""
-    return MnasReward(target_ms, alpha, beta)
+    return MnasReward(target_ms, alpha, beta, accuracy_power)
 
 
 @rewards.register("absolute")
-def absolute(target_ms: float, *, beta: float = -0.07) -> Reward:
+def absolute(target_ms: float, *, beta: float = -0.07, accuracy_power: float = 1.0) -> Reward:
     """The absolute reward of TuNAS, which pulls to the target from both sides."""
-    return AbsoluteReward(target_ms, beta)
+    return AbsoluteReward(target_ms, beta, accuracy_power)
 
 
 def check_target(target_ms: float) -> None:
@@ -108,8 +122,10 @@ def check_target(target_ms: float) -> None:
         raise ConfigError(f"target_ms must be a positive number of milliseconds, got {target_ms}")
 
 
-def _check(target_ms: float, *exponents: float) -> None:
+def _check(target_ms: float, accuracy_power: float, *exponents: float) -> None:
     check_target(target_ms)
+    if not (math.isfinite(accuracy_power) and accuracy_power > 0):
+        raise ConfigError(f"accuracy_power must be a positive number, got {accuracy_power}")
     if not all(math.isfinite(each) and each <= 0 for each in exponents):
         raise ConfigError(f"alpha and beta must be finite and at most 0 (latency is a cost), got {exponents}")
 

@@ -140,7 +140,9 @@ def search_into(
     Raises:
         ConfigError: the folder holds a search of other settings (the keys are named), or another process writes it.
     """
-    reward = make_reward(config.reward, config.target_ms, alpha=config.alpha, beta=config.beta)
+    reward = make_reward(
+        config.reward, config.target_ms, alpha=config.alpha, beta=config.beta, accuracy_power=config.accuracy_power
+    )
     with _writing(Path(folder), config) as journal:
         search(
             space,

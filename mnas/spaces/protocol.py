@@ -74,10 +74,36 @@ class ChainSpace(SearchSpace, Protocol):
         """
 
 
+@runtime_checkable
+class ConditionalSpace(SearchSpace, Protocol):
+    """A space in which some choices matter only where others ask for them; optional. `decode` ignores the rest."""
+
+    def active(self, encodings: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which choices matter in each of encodings (n, choices), (n, choices)."""
+
+
+@runtime_checkable
+class GrowingSpace(SearchSpace, Protocol):
+    """A space that a controller explores from small networks to large ones; optional, other searchers see it whole.
+
+    A controller asks before every batch how many options are open after the encodings told so far, and draws from
+    those: the logits of the others are masked. Options open in order and stay open.
+    """
+
+    def open_options(self, samples: int) -> NDArray[np.int64]:
+        """Number of the first options of every choice that are open after `samples` encodings, (choices,)."""
+
+
 SpaceFactory = Callable[..., SearchSpace]
 spaces: Registry[SpaceFactory] = Registry(
     "search space",
-    ("mnas.spaces.mnasnet", "mnas.spaces.nasbench201"),
+    (
+        "mnas.spaces.mnasnet",
+        "mnas.spaces.nasbench201",
+        "mnas.spaces.nasnet",
+        "mnas.spaces.nasrl",
+        "mnas.spaces.primitives",
+    ),
 )
 
 
@@ -128,9 +154,19 @@ def arity(space: SearchSpace) -> NDArray[np.int64]:
     return np.array([len(choice.options) for choice in space.choices], np.int64)
 
 
+def active(space: SearchSpace, encodings: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which choices of encodings (n, choices) matter, (n, choices): all, but in a `ConditionalSpace`."""
+    return space.active(encodings) if isinstance(space, ConditionalSpace) else np.ones_like(encodings, bool)
+
+
+def pruned(space: SearchSpace, encodings: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same networks, inactive choices 0; encodings are (n, choices)."""
+    return np.where(active(space, encodings), encodings, 0)
+
+
 def sample(space: SearchSpace, rng: np.random.Generator, n: int) -> NDArray[np.int64]:
-    """Draw `n` encodings uniformly, (n, choices)."""
-    return rng.integers(0, arity(space), size=(n, len(space.choices)))
+    """Draw `n` encodings uniformly, (n, choices); inactive choices are 0."""
+    return pruned(space, rng.integers(0, arity(space), size=(n, len(space.choices))))
 
 
 def sample_biased(space: SearchSpace, rng: np.random.Generator, n: int) -> NDArray[np.int64]:
@@ -140,19 +176,20 @@ def sample_biased(space: SearchSpace, rng: np.random.Generator, n: int) -> NDArr
     each index from a binomial of u, so that networks of small and of large options both occur.
     """
     bias = rng.uniform(size=(n, 1))
-    return rng.binomial(arity(space) - 1, bias).astype(np.int64)
+    return pruned(space, rng.binomial(arity(space) - 1, bias).astype(np.int64))
 
 
 def mutate(space: SearchSpace, encoding: Encoding, rng: np.random.Generator) -> Encoding:
-    """Change exactly one decision to another option, uniformly.
+    """Change exactly one active decision to another option, uniformly; what it makes inactive becomes 0.
 
     Raises:
         ConfigError: no choice of the space has two options.
     """
     counts = arity(space)
-    free = np.flatnonzero(counts > 1)
+    free = np.flatnonzero((counts > 1) & active(space, np.array([encoding], np.int64))[0])
     if not len(free):
         raise ConfigError(f"space {space.name} holds one network only: there is nothing to search")
     at = int(rng.choice(free))
     other = (encoding[at] + int(rng.integers(1, counts[at]))) % int(counts[at])
-    return (*encoding[:at], other, *encoding[at + 1 :])
+    child = np.array([(*encoding[:at], other, *encoding[at + 1 :])], np.int64)
+    return tuple(pruned(space, child)[0].tolist())

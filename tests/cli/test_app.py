@@ -16,7 +16,9 @@ from mnas.errors import CheckError, ConfigError, DeviceError, MissingLatencyErro
 
 def _commands(command: click.Command, name: str) -> list[tuple[str, click.Command]]:
     if isinstance(command, click.Group):
-        return [pair for sub in command.commands for pair in _commands(command.commands[sub], f"{name} {sub}")]
+        context = click.Context(command)
+        subs = ((sub, command.get_command(context, sub)) for sub in command.list_commands(context))
+        return [pair for sub, each in subs if each is not None for pair in _commands(each, f"{name} {sub}")]
     return [(name, command)]
 
 
@@ -51,7 +53,7 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         (["fly"], 2, "No such command 'fly'"),
         (["profile", "-o", "t"], 2, "give --space, --arch or both"),
         (["profile", "--space", "nowhere", "-o", "t"], 2, "unknown search space 'nowhere'; known: mnasnet"),
-        (["predict", "mnasnet-a1", "--table", "nowhere"], 2, "no latency table nowhere; shipped:"),
+        (["predict", "mnasnet-a1", "--table", "nowhere"], 2, "no latency table nowhere; in ./latency_tables: none; ship"),
         (["search", "--trials", "3"], 2, "give the run folder"),
         (["export", "nothing-here"], 2, "no run folder, checkpoint, model, architecture file or published network"),
         (["profile", "--space", "mnasnet-small", "--device", "nophone", "-o", "t"], 3, "unknown device 'nophone'"),

@@ -40,7 +40,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> dict[Architecture, float | None
     return ms
 
 
-TABLE: Any = SimpleNamespace(conditions=SimpleNamespace(runtime="litert", device="local"))
+TABLE: Any = SimpleNamespace(conditions=SimpleNamespace(runtime="litert", device="local", dtype="float32"))
 
 
 def test_the_best_that_is_measured_within_the_target_wins(measured: dict[Architecture, float | None]) -> None:

@@ -8,18 +8,25 @@ import pytest
 import mnas.latency.models
 from mnas.ir import Network
 from mnas.latency import LatencyTable, load_table
-from mnas.lower import Format, Weights, lower
+from mnas.lower import Dtype, Format, Weights, lower
 from mnas.runtimes import runtimes
 from tests.latency.fakes import FakeRuntime, install, measure_tiny
 
-_LOWERED: dict[tuple[str, str], bytes] = {}
+_LOWERED: dict[tuple[str, str, str], bytes] = {}
 
 
-def lower_once(network: Network, weights: Weights, format: Format, metadata: Mapping[str, str]) -> bytes:  # noqa: A002
+def lower_once(
+    network: Network,
+    weights: Weights,
+    format: Format,  # noqa: A002
+    metadata: Mapping[str, str],
+    *,
+    dtype: Dtype = "float32",
+) -> bytes:
     """Lower as ever, but the same network only once in all tests."""
-    key = (format, metadata["architecture"])
+    key = (format, dtype, metadata["architecture"])
     if key not in _LOWERED:
-        _LOWERED[key] = lower(network, weights, format, metadata)
+        _LOWERED[key] = lower(network, weights, format, metadata, dtype=dtype)
     return _LOWERED[key]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 import tomllib
 from collections.abc import Callable
@@ -15,8 +16,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mnas.errors import ConfigError, FormatError
-from mnas.latency import Calibration, LatencyTable, MeasuredNetwork, Row, load_table, save_table
+from mnas.latency import (
+    Calibration,
+    LatencyTable,
+    MeasuredNetwork,
+    Row,
+    check_free,
+    load_table,
+    own_tables,
+    rows_to_measure,
+    save_table,
+    shipped_tables,
+)
 from mnas.latency.storage import _fingerprint, _sha256, table_prefix
+from tests.latency.fakes import FakeRuntime, measure_tiny, tiny
 from tests.strategies import placements
 
 positive = st.floats(1e-6, 1e6)
@@ -93,7 +106,8 @@ def test_shipped_tables_are_found_by_name(copy: Path, table: LatencyTable, monke
     monkeypatch.setattr("mnas.latency.storage.folder", lambda name: copy.parent)
     monkeypatch.chdir("/")
     assert load_table(table.name) == table
-    with pytest.raises(ConfigError, match=r"no latency table nothing; shipped: kept\.v1; make it with: mnas profile"):
+    message = r"no latency table nothing; in ./latency_tables: none; shipped: kept\.v1; make it with: mnas profile"
+    with pytest.raises(ConfigError, match=message):
         load_table("nothing")
 
 
@@ -104,9 +118,22 @@ def test_own_tables_are_found_by_name_before_shipped_ones(
     monkeypatch.chdir(tmp_path)
     own = save_table(replace(table, remedy="own"), Path("latency_tables") / kept.name)
     assert load_table(kept.name) == own != table
-    file(tmp_path / "latency_tables" / "other", ".csv").touch()
+    file(tmp_path / "latency_tables" / "other", ".partial").mkdir()
+    (file(tmp_path / "latency_tables" / "other", ".partial") / "plan.json").touch()
     with pytest.raises(FormatError, match="table latency_tables/other is unfinished"):
         load_table("other")
+    with pytest.raises(ConfigError, match=r"in ./latency_tables: kept\.v1; shipped: kept\.v1;"):
+        load_table("nothing")
+
+
+def test_shipped_tables_are_not_listed_twice(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: LatencyTable
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mnas.latency.storage.folder", lambda name: tmp_path / name)
+    save_table(table, tmp_path / "latency_tables" / "here")
+    assert own_tables() == ()
+    assert [path.name for path in shipped_tables()] == ["here"]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "/", ".csv", "a/..", "a\0b"])
@@ -125,10 +152,32 @@ def test_missing_files_are_named(copy: Path) -> None:
         load_table(copy)
 
 
-def test_a_table_without_its_toml_is_unfinished(copy: Path) -> None:
-    file(copy, ".toml").unlink()
-    with pytest.raises(FormatError, match="is unfinished: run the same mnas profile again"):
-        load_table(copy)
+@pytest.mark.parametrize("left", [[".csv"], [".samples.csv.gz"], [".samples.csv.gz", ".csv"]])
+def test_files_without_their_toml_are_refused(copy: Path, left: list[str], fake: FakeRuntime) -> None:
+    for suffix in (".csv", ".toml", ".samples.csv.gz"):
+        if suffix not in left:
+            file(copy, suffix).unlink()
+    before = {path: path.read_bytes() for path in copy.parent.iterdir()}
+    names = " and ".join(str(file(copy, suffix)) for suffix in left)
+    message = f"{re.escape(names)} without .*toml: no table, and no measurement that could go on"
+    asks: list[Callable[[], object]] = [
+        lambda: load_table(copy), lambda: measure_tiny(copy), lambda: rows_to_measure(tiny(), (), copy),
+    ]  # fmt: skip
+    for ask in asks:
+        with pytest.raises(FormatError, match=message):
+            ask()
+    assert {path: path.read_bytes() for path in copy.parent.iterdir()} == before
+    assert fake.calls == []
+
+
+def test_a_new_table_takes_the_place_of_no_other(copy: Path) -> None:
+    assert check_free(copy.parent / "new.csv") == copy.parent / "new"
+    for suffix in (".csv", ".toml"):
+        with pytest.raises(ConfigError, match="exists already: give another name with -o"):
+            check_free(copy)
+        file(copy, suffix).unlink()
+    with pytest.raises(ConfigError, match=r"samples\.csv\.gz exists already"):
+        check_free(copy)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".toml", ".samples.csv.gz"])
@@ -208,6 +257,18 @@ def test_a_row_that_occurs_twice_is_named(copy: Path) -> None:
     sign(copy)
     with pytest.raises(FormatError, match=rf"line {len(lines) + 1} .*occurs twice"):
         load_table(copy)
+
+
+def test_the_first_of_many_impossible_rows_are_named(copy: Path) -> None:
+    path = file(copy, ".csv")
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(row.replace("@", "@0", 1) for row in rows)]) + "\n")
+    sign(copy)
+    with pytest.raises(FormatError) as caught:
+        load_table(copy)
+    assert str(caught.value).count("a shape is channels x height x width") == 5
+    assert f"line 6 ({rows[4].split(',')[0].replace('@', '@0')})" in str(caught.value)
+    assert f"... and {len(rows) - 5} more" in str(caught.value)
 
 
 def test_a_row_of_fewer_cells_is_named(copy: Path) -> None:

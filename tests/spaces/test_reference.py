@@ -12,8 +12,12 @@ PUBLISHED = {
     "mnasnet-a1": (3_887_038, 311.6),
     "mnasnet-b1": (4_383_312, 314.4),
     "mobilenet-v2": (3_504_872, 300.8),
+    "mnasnet-small": (2_030_264, 68.3),
     "mobilenet-v3-large": (5_483_032, 216.6),
+    "proxylessnas-mobile": (4_080_512, 320.4),
     "darts-v2": (3_349_342, 528.36),
+    "nasnet-a-mobile": (5_289_978, 563.9),  # published: 5.3 M, 564 M; the parameters to the number in Keras
+    "nasnet-a-cifar": (3_347_498, 545.4),  # published: 3.3 M
 }
 
 
@@ -53,5 +57,6 @@ def test_bad_requests() -> None:
         reference("vgg")
     with pytest.raises(ConfigError, match="width"):
         reference("mnasnet-a1", width=0)
-    with pytest.raises(ConfigError, match="no width multiplier"):
-        reference("darts-v2", width=0.5)
+    for name in ("darts-v2", "nasnet-a-mobile"):
+        with pytest.raises(ConfigError, match="no width multiplier"):
+            reference(name, width=0.5)

@@ -9,9 +9,22 @@ from hypothesis import strategies as st
 
 from mnas.errors import ConfigError, UnknownNameError
 from mnas.ir import Architecture
-from mnas.spaces import SearchSpace, arity, mutate, sample, sample_biased, size, space, spaces, values
+from mnas.spaces import (
+    GrowingSpace,
+    SearchSpace,
+    active,
+    arity,
+    mutate,
+    pruned,
+    sample,
+    sample_biased,
+    size,
+    space,
+    spaces,
+    values,
+)
 
-ALL = [space(name) for name in spaces]
+ALL = [space(name) for name in spaces if name != "primitives"]  # which is made from a model, and has pieces
 by_name = pytest.mark.parametrize("each", ALL, ids=lambda s: s.name)
 
 
@@ -19,9 +32,9 @@ by_name = pytest.mark.parametrize("each", ALL, ids=lambda s: s.name)
 def test_table_rows_cover_every_network(each: SearchSpace) -> None:
     rows = list(each.placements())
     assert len(set(rows)) == len(rows)
-    rng = np.random.default_rng(0)
+    rng, n = np.random.default_rng(0), max(60, len(rows) // 6)
     used = set()
-    for encoding in np.concatenate([sample(each, rng, 60), sample_biased(each, rng, 60)]).tolist():
+    for encoding in np.concatenate([sample(each, rng, n), sample_biased(each, rng, n)]).tolist():
         architecture = each.decode(tuple(encoding))
         assert set(architecture.placements) <= set(rows)
         assert architecture.y.c == each.classes
@@ -52,11 +65,13 @@ def test_biased_samples_spread_wider() -> None:
 @by_name
 @settings(max_examples=30)
 @given(seed=st.integers(0, 2**31))
-def test_mutation_changes_one_choice(each: SearchSpace, seed: int) -> None:
+def test_mutation_changes_one_active_choice(each: SearchSpace, seed: int) -> None:
     rng = np.random.default_rng(seed)
     parent = tuple(sample(each, rng, 1)[0].tolist())
     child = mutate(each, parent, rng)
-    assert sum(a != b for a, b in zip(parent, child, strict=True)) == 1
+    both = active(each, np.array([parent, child]))
+    assert (np.not_equal(parent, child) & both.all(0)).sum() == 1
+    assert not np.array(child)[~both[1]].any()
     values(each, child)
 
 
@@ -66,6 +81,26 @@ def test_encodings_of_another_space_are_refused(each: SearchSpace) -> None:
     for bad in ((0,) * (n - 1), (0,) * (n + 1), (99,) + (0,) * (n - 1), (-1,) + (0,) * (n - 1)):
         with pytest.raises(ConfigError):
             each.decode(bad)
+
+
+@by_name
+def test_inactive_choices_are_zero_and_ignored(each: SearchSpace) -> None:
+    rng = np.random.default_rng(3)
+    raw = rng.integers(0, arity(each), size=(50, len(each.choices)))
+    clean = pruned(each, raw)
+    assert (active(each, clean) == active(each, raw)).all()
+    assert (pruned(each, clean) == clean).all()
+    assert [each.decode(tuple(e)) for e in clean.tolist()] == [each.decode(tuple(e)) for e in raw.tolist()]
+
+
+@by_name
+def test_options_open_in_order_until_all_are(each: SearchSpace) -> None:
+    if isinstance(each, GrowingSpace):
+        opened = [each.open_options(samples) for samples in (0, 1, 10, 100, 1000, 10**6)]
+        assert (opened[0] >= 1).all()
+        assert (np.diff(opened, axis=0) >= 0).all()
+        assert (opened[0] < arity(each)).any()
+        assert (opened[-1] == arity(each)).all()
 
 
 def test_unknown_names_and_bad_sizes() -> None:
