@@ -15,8 +15,13 @@ from mnas.cli.output import Output, number, table, verb
 @click.option("--arch", "targets", multiple=True, help="Also measure the ops of this network (file or published name).")
 @click.option("--device", "device_name", default="local", show_default=True, help="Where to measure.")
 @click.option("--runtime", default="litert", show_default=True, help="litert or onnxruntime.")
+@click.option("--dtype", default="float32", show_default=True, help="float32 or int8.")
 @click.option("--num-threads", default=1, show_default=True, help="Threads of the runtime.")
 @click.option("--max-memory", "max_memory_gb", default=2.0, show_default=True, help="GB that loaded models may take.")
+@click.option(
+    "--max-minutes", default=5.0, show_default=True, help="Measure rows with a wide interval again until then."
+)
+@click.option("--remeasure", is_flag=True, help="Also measure the wide rows of a finished table again.")
 @click.option("--image-size", type=int, help="Input size in pixels; the space's own by default.")
 @click.option("--channels", type=int, help="Input channels; the space's own by default.")
 @click.option("--classes", type=int, help="Number of classes; the space's own by default.")
@@ -33,8 +38,11 @@ def command(
     targets: tuple[str, ...],
     device_name: str,
     runtime: str,
+    dtype: str,
     num_threads: int,
     max_memory_gb: float,
+    max_minutes: float,
+    remeasure: bool,
     image_size: int | None,
     channels: int | None,
     classes: int | None,
@@ -63,9 +71,9 @@ def command(
     architectures = tuple(architecture_of(target) for target in targets)
     if each is None and not architectures:
         raise click.UsageError("nothing to measure: give --space, --arch or both")
-    out = out or str(default_out(each, device_name, runtime))
+    out = out or str(default_out(each, device_name, runtime, dtype))
     if dry_run:
-        rows = rows_to_measure(each, architectures, out)
+        rows = rows_to_measure(each, architectures, out, remeasure=remeasure)
         output.emit({"table": out, "rows": len(rows)}, people=lambda: click.echo(f"{len(rows)} rows to measure"))
         return
     with output.progress(f"profile {Path(out).name}") as progress:
@@ -74,8 +82,11 @@ def command(
             device=device_name,
             runtime=runtime,
             out=out,
+            dtype=dtype,
             num_threads=num_threads,
             max_memory_gb=max_memory_gb,
+            max_minutes=max_minutes,
+            remeasure=remeasure,
             architectures=architectures,
             seed=seed,
             progress=progress,
@@ -86,7 +97,18 @@ def command(
         check = document["check"]
         table(
             f"{out}: {document['rows']} rows, {document['failed']} failed, {document['verdict']}",
-            ("networks held out", "MAPE %", "within 10 %", "Spearman", "remeasurement %"),
+            (
+                "networks held out",
+                "MAPE %",
+                "within 10 %",
+                "Spearman",
+                "remeasurement %",
+                "with level %",
+                "rounds",
+                "wide rows",
+                "drift %",
+                "preempted %",
+            ),
             [
                 (
                     check["n"],
@@ -94,6 +116,11 @@ def command(
                     number(check["within_10_percent"], 0),
                     number(check["spearman"], 3),
                     number(document["remeasurement_mape_percent"], 2),
+                    number(document["remeasurement_with_level_mape_percent"], 2),
+                    document["rounds"],
+                    document["wide_rows"],
+                    number(document["drift_percent"], 1),
+                    number(100 * document["preempted_share"], 1),
                 )
             ],
             caption=measured.summary(),

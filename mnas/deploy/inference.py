@@ -28,10 +28,10 @@ class _Quantised(NamedTuple):
 
     def integers(self, values: Images, dtype: str) -> NDArray[Any]:
         limits = np.iinfo(dtype)
-        return np.clip(np.rint(values / self.scale) + self.zero_point, limits.min, limits.max).astype(dtype)
+        return np.asarray(np.clip(np.rint(values / self.scale) + self.zero_point, limits.min, limits.max), dtype)
 
     def values(self, integers: NDArray[Any]) -> Logits:
-        return (integers.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+        return np.multiply(integers.astype(np.float32) - self.zero_point, np.float32(self.scale), dtype=np.float32)
 
 
 def logits(model: bytes, format: Format, images: Images) -> Logits:  # noqa: A002

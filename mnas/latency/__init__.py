@@ -8,12 +8,13 @@ from mnas.latency.benching import BenchResult as BenchResult
 from mnas.latency.benching import bench as bench
 from mnas.latency.calibration import Calibration as Calibration
 from mnas.latency.calibration import calibrate as calibrate
+from mnas.latency.choosing import choose as choose
+from mnas.latency.choosing import choose_next as choose_next
 from mnas.latency.comparing import Comparison as Comparison
 from mnas.latency.comparing import compare as compare
 from mnas.latency.examining import Finding as Finding
 from mnas.latency.examining import examine as examine
 from mnas.latency.fewshot import Estimates as Estimates
-from mnas.latency.fewshot import choose as choose
 from mnas.latency.fewshot import transfer as transfer
 from mnas.latency.filter import Remeasurement as Remeasurement
 from mnas.latency.filter import estimate as estimate

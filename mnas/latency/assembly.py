@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mnas.errors import CheckError
-from mnas.ir import Architecture, Placement
+from mnas.ir import Placement
 from mnas.latency.anchors import anchor_ratio
-from mnas.latency.calibration import Calibration, Floats, calibrate
 from mnas.latency.filter import TimeColumn, estimate, filtered, halves, split_half, visits
+from mnas.latency.fitting import fit
 from mnas.latency.partial import Unit, failures
-from mnas.latency.pricing import executed
 from mnas.latency.rawfile import AGAIN, write_samples
 from mnas.latency.table import Effort, LatencyTable, MeasuredNetwork, Role, Row
-from mnas.latency.validation import Check, check, judge
+from mnas.latency.validation import judge
 from mnas.runtimes import Conditions
 
-_LEAST_UNLIKE = 2
 _MS = ["median_ms", "ci_low_ms", "ci_high_ms"]
 
 
@@ -70,9 +67,11 @@ class Measured:
             samples = _appended(self.base.samples, samples)
             again = _second_pass(samples, self.time)
         rows, networks = self._rows(estimates), self._networks(estimates)
-        fit, error = _fit(rows, networks)
+        calibration, error = fit({p: row.median_ms for p, row in rows.items()}, networks)
         tests = pd.Series({network.item: network.ms for network in networks if network.role == "test"}, dtype=float)
         twice = split_half(pd.DataFrame({"first_ms": tests, "second_ms": again}).dropna())
+        if again.empty and self.base is not None:
+            twice = self.base.remeasurement
         verdict, remedy = judge(twice, error, emulated=self.conditions.emulated)
         parts = halves(_first_pass(samples), self.time)
         return LatencyTable(
@@ -82,7 +81,7 @@ class Measured:
             facts=self.facts,
             rows=rows,
             failed=self._failed(failed, rows),
-            calibration=fit,
+            calibration=calibration,
             networks=networks,
             remeasurement=twice,
             rows_remeasurement=split_half(parts.drop(index=[n.item for n in networks], errors="ignore")),
@@ -155,33 +154,3 @@ def _second_pass(samples: pd.DataFrame, column: TimeColumn) -> pd.Series:
 
 def _appended(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([before, after.assign(unit=after["unit"] + before["unit"].max() + 1)], ignore_index=True)
-
-
-def _fit(rows: Mapping[Placement, Row], networks: Sequence[MeasuredNetwork]) -> tuple[Calibration, Check]:
-    """Calibrate on some networks and check on the others; networks that need rows which failed are left out.
-
-    Whether the runtime folds constants is judged by the leave-one-out errors of those calibration networks in which it
-    makes a difference; where fewer than two do, it is taken not to.
-    """
-    usable = [n for n in networks if all(p in rows for p in executed(Architecture.parse(n.architecture), False))]
-    test = np.array([network.role == "test" for network in usable], np.bool_)
-    ms = np.array([network.ms for network in usable], np.float64)
-    plain, folding = (_sums(rows, usable, folds) for folds in (False, True))
-    sums, fit = plain, _calibrated(plain, ms, ~test)
-    unlike = (plain != folding).any(axis=1)[~test]
-    if unlike.sum() >= _LEAST_UNLIKE:
-        other = replace(_calibrated(folding, ms, ~test), folds_constants=True)
-        if np.square(other.residuals)[unlike].sum() < np.square(fit.residuals)[unlike].sum():
-            sums, fit = folding, other
-    return fit, check(fit.ms(*sums[test].T), ms[test])
-
-
-def _sums(rows: Mapping[Placement, Row], networks: Sequence[MeasuredNetwork], folds_constants: bool) -> Floats:
-    """The sum of the rows of each network in ms, and their number, (n, 2)."""
-    needed = [executed(Architecture.parse(network.architecture), folds_constants) for network in networks]
-    sums = [(sum(rows[placement].median_ms for placement in each), len(each)) for each in needed]
-    return np.array(sums, np.float64).reshape(-1, 2)
-
-
-def _calibrated(sums: Floats, ms: Floats, which: NDArray[np.bool_]) -> Calibration:
-    return calibrate(sums[which, 0], sums[which, 1], ms[which])

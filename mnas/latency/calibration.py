@@ -5,18 +5,18 @@ A raw sum errs by 3-34 %, depending on cache state, layout and load, so it is ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import ceil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnas.errors import CheckError
+from mnas.ir import Placement
+from mnas.latency.conformal import half_width
 
 Floats = NDArray[np.float64]
 
-CONFIDENCE = 0.9
-"""Share of networks whose latency the interval of a prediction holds."""
 LEAST_NETWORKS = 3
 LEAST_MS = 1e-3
 """No network takes less than a call: a fit may extrapolate below it."""
@@ -31,17 +31,21 @@ _CONDITION = 1e3
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`overhead_ms + scale * sum of rows + per_row_ms * number of rows`.
+    """`overhead_ms + scale * sum of corrected rows + per_row_ms * number of rows`.
 
     Attributes:
         overhead_ms: what a network costs beside its rows.
         scale: ms in a network per ms of a row measured alone.
         per_row_ms: what each row costs beside its own time (negative where measuring it alone adds some).
-        interval_relative: half width of a prediction's interval, relative to the prediction.
+        interval_relative: half width of a prediction's interval, relative to the prediction (see `half_width`).
         residuals: leave-one-out residuals of the calibration networks, measured / predicted - 1.
-        least_ms: the smallest sum of rows of a calibration network.
+        least_ms: the smallest sum of corrected rows of a calibration network.
         largest_ms: the largest.
         folds_constants: whether the runtime spends no time on what is fed by constants only (see `executed`).
+        interval_networks: networks that were held out of the fit to tell the half width; below 9 the leave-one-out
+            residuals widen it, and without any they alone tell it.
+        corrections: what rows take inside networks, relative to the others, by the text of their placements (see
+            `correct`); others are taken as they were measured.
     """
 
     overhead_ms: float
@@ -52,6 +56,14 @@ class Calibration:
     least_ms: float
     largest_ms: float
     folds_constants: bool = False
+    interval_networks: int = 0
+    corrections: Mapping[str, float] = field(default_factory=dict)
+
+    def corrected(self, rows: Mapping[Placement, float]) -> dict[Placement, float]:
+        """Rows in ms as they count in a sum."""
+        if not self.corrections:
+            return dict(rows)
+        return {placement: ms * self.corrections.get(str(placement), 1.0) for placement, ms in rows.items()}
 
     def spans(self, total: float) -> bool:
         """Whether a network with this sum of rows in ms is of the size of the calibration networks, within a factor 2.
@@ -68,8 +80,8 @@ class Calibration:
 def calibrate(total: Floats, rows: Floats, measured: Floats) -> Calibration:
     """Fit networks by least squares on relative residuals.
 
-    The terms are chosen by leave-one-out error, the fewest where nothing is gained. The interval is the conformal
-    quantile of the leave-one-out residuals at 90 %, the largest below 9 networks.
+    The terms are chosen by leave-one-out error, the fewest where nothing is gained. The interval is that of the
+    leave-one-out residuals, for want of networks held out.
 
     Args:
         total: sum of the rows of each network in ms, (n,).
@@ -98,8 +110,7 @@ def calibrate(total: Floats, rows: Floats, measured: Floats) -> Calibration:
     if best is None:
         raise CheckError("latencies of the calibration networks do not grow with their rows: measure again, quietly")
     residuals = 1 / np.maximum(best[2], 1e-9) - 1
-    rank = min(len(residuals), ceil((len(residuals) + 1) * CONFIDENCE))
-    interval = float(np.sort(np.abs(residuals))[rank - 1])
+    interval = half_width(np.zeros(0), residuals)
     overhead, scale, per_row = map(float, best[1])
     span = float(total.min()), float(total.max())
     return Calibration(overhead, scale, per_row, interval, tuple(map(float, residuals)), *span)

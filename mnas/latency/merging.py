@@ -14,6 +14,7 @@ from mnas.latency.anchors import AnchorRatio, anchor_ratio
 from mnas.latency.assembly import Measured
 from mnas.latency.comparing import Comparison, compare
 from mnas.latency.partial import Unit
+from mnas.latency.rawfile import AGAIN
 from mnas.latency.table import LatencyTable, Role
 
 
@@ -53,7 +54,7 @@ def merge(first: LatencyTable, second: LatencyTable) -> Merged:
     rows = {str(placement): placement for placement in (*fresh, *first.missing(second.failed))}
     failed = {str(placement): reason for placement, reason in second.failed.items() if str(placement) in rows}
     samples = _without(second.samples, first.samples)
-    names = _names(first, second, [*samples["item"].unique(), *(network.item for network in second.networks)])
+    names = _names(first, second, samples["item"].unique())
     try:
         level = anchor_ratio({n.architecture: n.ms for n in second.networks}, dict(first.anchors))
         table = Measured(
@@ -109,10 +110,12 @@ def _fingerprints(samples: pd.DataFrame) -> pd.Series[int]:
 
 
 def _names(first: LatencyTable, second: LatencyTable, items: Iterable[str]) -> dict[str, str]:
-    """Names of the second's items in the first's samples: one name means one network there."""
+    """Names of the second's networks and items in the first's samples: one name means one network there."""
     rows = {str(placement) for placement in (*second.rows, *second.failed)}
     texts = {network.item: network.architecture for network in second.networks}
     known = {network.architecture: network.item for network in first.networks}
-    taken = {*first.samples["item"], *known.values()}
+    taken = {*first.samples["item"].str.removeprefix(AGAIN), *known.values()}
     free = (name for i in count() if (name := f"network-{i:02d}") not in taken)
-    return {item: item if item in rows else known.get(texts.get(item, "")) or next(free) for item in items}
+    once = dict.fromkeys([*texts, *(item.removeprefix(AGAIN) for item in items)])
+    names = {item: item if item in rows else known.get(texts.get(item, "")) or next(free) for item in once}
+    return names | {AGAIN + item: AGAIN + name for item, name in names.items()}

@@ -1,8 +1,10 @@
-"""Which whole networks are measured beside the rows: to calibrate, to anchor, and to test."""
+"""Which whole networks are measured beside the rows: to calibrate and anchor, to tell intervals, and to test."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +25,21 @@ _DRAWS = 256
 Draw = Callable[[SearchSpace, np.random.Generator, int], NDArray[np.int64]]
 
 
-def draw_networks(
-    space: SearchSpace, calibration: int, test: int, seed: int
-) -> tuple[tuple[Architecture, ...], tuple[Architecture, ...]]:
-    """Draw distinct networks, half biased (they span the space) and half uniform, in either set.
+class Drawn(NamedTuple):
+    """Networks to measure; no function is in two sets, however it is spelt."""
+
+    calibration: tuple[Architecture, ...]
+    interval: tuple[Architecture, ...]
+    test: tuple[Architecture, ...]
+
+
+def draw_networks(space: SearchSpace, calibration: int, interval: int, test: int, seed: int) -> Drawn:
+    """Draw distinct networks, half biased (they span the space) and half uniform, in each set.
 
     Calibration begins with the smallest and the largest of many draws, since a table prices only what its calibration
-    spans. Networks whose output does not depend on their input are left out: they tell nothing about rows. A space with
-    fewer networks gives fewer of both, in proportion.
-
-    Returns:
-        Calibration networks and test networks; no function is in both, however it is spelt.
+    spans. Interval and test networks are drawn alike and shared out at random, so that an interval which holds nine of
+    ten of the former holds as many of the latter. Networks whose output does not depend on their input are left out:
+    they tell nothing about rows. A space with fewer networks gives fewer of each set, in proportion.
 
     Raises:
         ConfigError: fewer than three calibration networks asked for, or to be had.
@@ -41,20 +47,23 @@ def draw_networks(
     rng = np.random.default_rng(seed)
     ends = _ends(space, rng)
     seen = {architecture.canonical() for architecture in ends}
-    sets: tuple[list[Architecture], list[Architecture]] = (ends, [])
+    sets: tuple[list[Architecture], ...] = (ends, [], [])
     rest = max(0, calibration - len(ends))
     for part, draw in enumerate((sample_biased, sample)):
-        want = [(n + 1 - part) // 2 for n in (rest, test)]
+        want = [(n + 1 - part) // 2 for n in (rest, interval, test)]
         found = _distinct(space, draw, rng, sum(want), seen)
-        cut = want[0] if len(found) == sum(want) else -(-len(found) * want[0] // sum(want))
-        sets[0].extend(found[:cut])
-        sets[1].extend(found[cut:])
-    if len(sets[0]) < LEAST_NETWORKS:
+        shuffled = [found[i] for i in rng.permutation(len(found))]
+        start = 0
+        for chosen, upto in zip(sets, accumulate(want), strict=True):
+            end = -(-len(found) * upto // max(1, sum(want)))
+            chosen.extend(shuffled[start:end])
+            start = end
+    if len(ends) < LEAST_NETWORKS:
         raise ConfigError(
             f"calibration needs at least {LEAST_NETWORKS} networks; {calibration} were asked for and space "
-            f"{space.name} gave {len(sets[0])}"
+            f"{space.name} gave {len(ends)}"
         )
-    return tuple(sets[0]), tuple(sets[1])
+    return Drawn(*map(tuple, sets))
 
 
 def _ends(space: SearchSpace, rng: np.random.Generator) -> list[Architecture]:
@@ -79,15 +88,17 @@ def _distinct(
     return found
 
 
-def roles(calibration: tuple[Architecture, ...], test: tuple[Architecture, ...]) -> list[tuple[Architecture, Role]]:
+def roles(drawn: Drawn) -> list[tuple[Architecture, Role]]:
     """Give each network its role; eight calibration networks, evenly spaced in rank of MACs, are the anchors."""
+    calibration = drawn.calibration
     order = sorted(range(len(calibration)), key=lambda i: _size(calibration[i]))
     ranks = np.linspace(0, len(order) - 1, min(ANCHORS, len(order))).round().astype(int)
     anchors = {order[rank] for rank in ranks}
     named: list[tuple[Architecture, Role]] = [
         (network, "anchor" if i in anchors else "calibration") for i, network in enumerate(calibration)
     ]
-    return [*named, *((network, "test") for network in test)]
+    named += [(network, "interval") for network in drawn.interval]
+    return [*named, *((network, "test") for network in drawn.test)]
 
 
 def _size(architecture: Architecture) -> tuple[int, str]:

@@ -45,7 +45,7 @@ def profile(
     loads: int = 2,
     passes: int | None = None,
     reps: int | None = None,
-    networks: tuple[int, int] = (20, 20),
+    networks: tuple[int, int, int] = (20, 19, 20),
     architectures: Sequence[Architecture] = (),
     seed: int = 0,
     progress: Progress | None = None,
@@ -75,7 +75,8 @@ def profile(
         loads: processes per chunk; loading a model again changes its time by about 3 %.
         passes: rounds of each process; chosen by the estimated cost when not given.
         reps: timed runs per visit; chosen with `passes`.
-        networks: numbers of calibration and of test networks.
+        networks: numbers of calibration, interval and test networks; 50 or more calibration networks correct single
+            rows too (see `correct`). A space with fewer networks gives fewer of each, in proportion.
         architectures: networks whose placements are measured too.
         seed: of networks, weights, packing and orders.
         progress: called before each process, and at the end.
@@ -160,13 +161,16 @@ def report(table: LatencyTable) -> dict[str, Any]:
         "rows": len(table.rows),
         "failed": len(table.failed),
         "failures": {str(placement): reason for placement, reason in table.failed.items()},
-        "rounds": median(row.rounds for row in table.rows.values()) if table.rows else 0,
+        "rounds": int(median(row.rounds for row in table.rows.values())) if table.rows else 0,
         "wide_rows": len(table.wide_rows),
         "remeasurement_mape_percent": _known(table.remeasurement.mape_without_level_percent),
         "remeasurement_with_level_mape_percent": _known(table.remeasurement.mape_percent),
         "rows_remeasurement_mape_percent": _known(table.rows_remeasurement.mape_without_level_percent),
         "verdict": table.verdict,
         "remedy": table.remedy,
+        "interval_percent": 100 * table.calibration.interval_relative,
+        "interval_networks": table.calibration.interval_networks,
+        "corrected_rows": len(table.calibration.corrections),
         "check": {name: _known(value) for name, value in table.check._asdict().items()},
     }
     return found | {
@@ -208,7 +212,7 @@ def _networks(
     space: SearchSpace | None,
     base: LatencyTable | None,
     conditions: Conditions,
-    numbers: tuple[int, int],
+    numbers: tuple[int, int, int],
     seed: int,
     prefix: Path,
 ) -> dict[str, tuple[Architecture, Role]]:
@@ -222,7 +226,7 @@ def _networks(
         return {n.item: (Architecture.parse(n.architecture), n.role) for n in base.networks if n.role == "anchor"}
     if space is None:
         raise ConfigError(f"there is no finished table {prefix} to add rows to: name a space")
-    drawn = roles(*draw_networks(space, *numbers, seed))
+    drawn = roles(draw_networks(space, *numbers, seed))
     return {f"network-{i:02d}": network for i, network in enumerate(drawn)}
 
 

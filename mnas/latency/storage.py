@@ -249,6 +249,8 @@ def _document(table: LatencyTable) -> dict[str, Any]:
             "least_ms": fit.least_ms,
             "largest_ms": fit.largest_ms,
             "folds_constants": fit.folds_constants,
+            "interval_networks": fit.interval_networks,
+            "corrections": dict(fit.corrections),
         },
         "check": table.check._asdict(),
         "remeasurement": table.remeasurement._asdict(),

@@ -32,7 +32,9 @@ _COMPILATIONS = 8
 """Spaces whose compiled rows are kept."""
 _DECODED = 1024
 """Refused encodings that are decoded at once to say what is wrong with them."""
-Role = Literal["anchor", "calibration", "test"]
+Role = Literal["anchor", "calibration", "interval", "test"]
+"""What a network is measured for: it calibrates (and compares measurements, an anchor), tells how wide intervals must
+be, or tests both. Each serves one end only."""
 
 
 class Row(NamedTuple):
@@ -62,10 +64,7 @@ class Row(NamedTuple):
 
 
 class MeasuredNetwork(NamedTuple):
-    """A whole network that was measured with the rows, and its name in the raw samples.
-
-    Anchors calibrate too; tests do not.
-    """
+    """A whole network that was measured with the rows, and its name in the raw samples."""
 
     item: str
     architecture: str
@@ -105,7 +104,7 @@ class LatencyTable:
         rows: the measured placements.
         failed: placements that could not be measured, and why.
         calibration: how a sum of rows becomes the latency of a network.
-        networks: the measured networks: anchors, other calibration networks, and held-out tests.
+        networks: the measured networks: anchors, other calibration networks, interval networks, and held-out tests.
         remeasurement: how an independent second pass over the test networks agrees with the first.
         rows_remeasurement: how two halves of the first pass agree on the rows.
         check: error on the held-out networks.
@@ -155,7 +154,7 @@ class LatencyTable:
 
     @cached_property
     def _ms(self) -> dict[Placement, float]:
-        return {placement: row.median_ms for placement, row in self.rows.items()}
+        return self.calibration.corrected({placement: row.median_ms for placement, row in self.rows.items()})
 
     def summary(self) -> str:
         """Say in one line what the table holds under and how far to trust it."""

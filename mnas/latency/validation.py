@@ -30,6 +30,8 @@ class Check(NamedTuple):
         within_10_percent: share of networks predicted within 10 %, in percent.
         spearman: rank correlation.
         bias_percent: mean of predicted / measured - 1.
+        covered_percent: share of networks that the 90 % interval holds, in percent; a single draw of networks holds
+            some more or fewer.
     """
 
     n: int
@@ -38,17 +40,24 @@ class Check(NamedTuple):
     within_10_percent: float
     spearman: float
     bias_percent: float
+    covered_percent: float = float("nan")
 
 
-def check(predicted: Floats, measured: Floats) -> Check:
-    """Compare predictions with measurements, (n,) ms each; NaN where there are too few to tell."""
+def check(predicted: Floats, measured: Floats, interval_relative: float = float("nan")) -> Check:
+    """Compare predictions with measurements, (n,) ms each; NaN where there are too few to tell.
+
+    `interval_relative` is the half width of the predictions' intervals, if they have any.
+    """
     n = len(measured)
     if not n:
-        return Check(0, *[float("nan")] * 5)
+        return Check(0, *[float("nan")] * 6)
     error = predicted / measured - 1
     within5, within10 = (float((np.abs(error) <= bound).mean()) * 100 for bound in (0.05, 0.10))
     mape, bias = float(np.abs(error).mean()) * 100, float(error.mean()) * 100
-    return Check(n, mape, within5, within10, spearman(predicted, measured), bias)
+    covered = float("nan")
+    if not np.isnan(interval_relative):
+        covered = float((np.abs(measured / predicted - 1) <= interval_relative).mean()) * 100
+    return Check(n, mape, within5, within10, spearman(predicted, measured), bias, covered)
 
 
 def spearman(first: Floats, second: Floats) -> float:

@@ -10,6 +10,7 @@ from mnas.lower.formats import float_operators as float_operators
 from mnas.lower.formats import lower as lower
 from mnas.lower.formats import operators as operators
 from mnas.lower.formats import read_metadata as read_metadata
+from mnas.lower.graph import node_of as node_of
 from mnas.lower.quantize import Dtype as Dtype
 from mnas.lower.quantize import Samples as Samples
 from mnas.lower.quantize import noise as noise

@@ -107,7 +107,28 @@ def pack(graph: Graph, output: Value, metadata: Mapping[str, str]) -> bytes:
         version=3, description="mnas", subgraphs=[subgraph], buffers=tables.buffers,
         operatorCodes=[_code(*code) for code in tables.codes], metadata=[entry], signatureDefs=[signature],
     )  # fmt: skip
-    builder = flatbuffers.Builder(sum(len(buffer.data) + 64 for buffer in tables.buffers) + (1 << 16))
+    return _packed(model)
+
+
+def repack(model: Any, data: bytes) -> bytes:
+    """Write an unpacked file of another writer as `pack` would, with all constants aligned and inside the tables.
+
+    Args:
+        model: the unpacked tables.
+        data: the file they come from; constants may lie behind the tables, where older readers find none.
+    """
+    model.buffers = [_Buffer(_content(buffer, data)) for buffer in model.buffers]
+    return _packed(model)
+
+
+def _content(buffer: Any, data: bytes) -> bytes:
+    if buffer.offset > 1:
+        return data[buffer.offset : buffer.offset + buffer.size]
+    return b"" if buffer.data is None else bytes(buffer.data)
+
+
+def _packed(model: Any) -> bytes:
+    builder = flatbuffers.Builder(sum(len(buffer.data) + 64 for buffer in model.buffers) + (1 << 16))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnas.ir import Layer, Network, Shape
-from mnas.ir.layers import Join, JoinKind, joined
+from mnas.ir.layers import Join, JoinKind, Seq, joined
 from mnas.lower.fold import Step, folded
 from mnas.lower.weights import Weights
+
+_NODE = re.compile(r"n(\d+)(?:\.|$)")
 
 
 class Value(NamedTuple):
@@ -122,6 +125,23 @@ class Graph(ABC):
         """Call the value of an operator `logits`; operators that read it are no longer needed."""
         operator = self.operators.pop(value.name)
         return self.emit(operator.kind, operator.inputs, value._replace(name="logits"), operator.attributes)
+
+
+def node_of(value: str, network: Network) -> int | None:
+    """Which node of a network (from 0) a value of its file stems from; nothing for a name that is not ours."""
+    if value == "logits":
+        last, first = len(network.nodes) - 1, len(network.inputs)
+        while _passes(network, last) and network.nodes[last].sources[0] >= first:
+            last = network.nodes[last].sources[0] - first
+        return last
+    found = _NODE.match(value)
+    return int(found[1]) if found and int(found[1]) < len(network.nodes) else None
+
+
+def _passes(network: Network, node: int) -> bool:
+    """Whether a node gives what it reads, so that no operator is written for it."""
+    placement = network.placements[node]
+    return len(placement.inputs) == 1 and placement.op.layers(placement.x) == Seq()
 
 
 def scalar(number: float) -> NDArray[np.float32]:

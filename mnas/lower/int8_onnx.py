@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime as ort
+from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from mnas.lower.quantize import Range, Samples, ranges
+from mnas.lower.quantize import Range, Samples, kernel_scales, ranges
 from mnas.lower.weights import Array
 
 _INFERRED = "onnx.infer"
 """Metadata by which the quantizer knows that shapes are inferred; without it, it goes through a file."""
-_LARGEST_BIAS = 2**30
-_LEAST_SCALE = 1e-9
 
 
 def quantize_onnx(model: bytes, samples: Samples, *, row: bool) -> bytes:
@@ -74,20 +73,17 @@ def _float32(seen: Range) -> tuple[np.float32, np.float32]:
 def _quantize_weights(proto: ModelProto, found: Mapping[str, Range]) -> None:
     """Quantise the kernels of convolutions and linear layers per output channel, as the library would one by one.
 
-    Doing all channels at once takes a sixth of the time. Scales are such that the biases fit into int32.
+    Doing all channels at once takes a sixth of the time.
     """
     constants = {constant.name: constant for constant in proto.graph.initializer}
     for node in [node for node in proto.graph.node if node.op_type in ("Conv", "Gemm")]:
         x, name, bias = node.input
         weight = numpy_helper.to_array(constants[name])
-        per_channel = (-1, *[1] * (weight.ndim - 1))
-        low, high = min(found[x].low, 0), max(found[x].high, 0)
-        least = np.abs(numpy_helper.to_array(constants[bias])) * 255 / ((high - low) * _LARGEST_BIAS)
-        largest = np.abs(weight).max(axis=tuple(range(1, weight.ndim)))
-        scale = np.maximum(largest / 127, np.maximum(least, _LEAST_SCALE)).astype(np.float32)
-        integers = np.clip(np.rint(weight / scale.reshape(per_channel)), -127, 127).astype(np.int8)
+        scale = kernel_scales(weight, numpy_helper.to_array(constants[bias]), found[x])
+        per_channel = scale.reshape(-1, *[1] * (weight.ndim - 1))
+        integers = np.clip(np.rint(weight / per_channel), -127, 127).astype(np.int8)
         proto.graph.initializer.remove(constants[name])
-        numbers = {
+        numbers: dict[str, NDArray[Any]] = {
             f"{name}.int8": integers,
             f"{name}.scale": scale,
             f"{name}.zero_point": np.zeros(len(scale), np.int8),

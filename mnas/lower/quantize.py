@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mnas.errors import ConfigError, ShapeError
+from mnas.errors import ConfigError, FormatError, ShapeError
 from mnas.ir import Network
 from mnas.lower.weights import Array
 
@@ -30,6 +30,8 @@ Dtype = Literal["float32", "int8"]
 Samples = Sequence[Array]
 """Inputs to learn the ranges from: for every input of the network (n, C, H, W), the same n."""
 _NARROWEST = 1e-6
+_LARGEST_BIAS = 2**30
+_LEAST_SCALE = 1e-9
 
 
 class Range(NamedTuple):
@@ -75,11 +77,30 @@ def ranges(runs: Iterable[Mapping[str, NDArray[np.float32]]]) -> dict[str, Range
 
     A tensor that is zero throughout, such as what a dead ReLU gives, gets the range 0..1: the runtimes refuse the
     scales of narrower ones.
+
+    Raises:
+        FormatError: a tensor with numbers that are not finite.
     """
     found: dict[str, Range] = {}
     for tensors in runs:
         for name, values in tensors.items():
             low, high = found.get(name, (np.inf, -np.inf))
-            found[name] = Range(min(low, float(values.min())), max(high, float(values.max())))
+            seen = Range(float(values.min()), float(values.max()))
+            if not np.isfinite(seen).all():
+                raise FormatError(f"this network cannot be quantised: its tensor {name!r} is not finite")
+            found[name] = Range(min(low, seen.low), max(high, seen.high))
     dead = {name: Range(0, 1) for name, (low, high) in found.items() if max(high, -low) < _NARROWEST}
     return found | dead
+
+
+def kernel_scales(kernel: Array, bias: Array, x: Range) -> Array:
+    """The scale of every output channel of a kernel (channels, ...) that reads tensors of range `x`.
+
+    The kernel fills -127..127. A bias is stored as a multiple of its channel's scale and that of `x`, in int32: where
+    the kernel is so small that its bias would overflow, such as in the dead channels of trained networks, the scale
+    is larger.
+    """
+    largest = np.abs(kernel).max(axis=tuple(range(1, kernel.ndim)))
+    width = max(x.high, 0) - min(x.low, 0)
+    least = np.abs(bias) * 255 / (width * _LARGEST_BIAS)
+    return np.asarray(np.maximum(largest / 127, np.maximum(least, _LEAST_SCALE)), np.float32)

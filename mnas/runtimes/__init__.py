@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from mnas.runtimes.nodes import NODE_COLUMNS as NODE_COLUMNS
 from mnas.runtimes.runtime import COLUMNS as COLUMNS
 from mnas.runtimes.runtime import Measurement as Measurement
+from mnas.runtimes.runtime import NodeMeasurement as NodeMeasurement
+from mnas.runtimes.runtime import NodeProfiler as NodeProfiler
 from mnas.runtimes.runtime import Plan as Plan
 from mnas.runtimes.runtime import Runtime as Runtime
 from mnas.runtimes.runtime import runtimes as runtimes

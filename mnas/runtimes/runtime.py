@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -111,6 +111,35 @@ class Runtime(Protocol):
         Raises:
             MnasError: a file is missing on this side.
             DeviceError: the device is missing or lacks the runtime, took too long or answered nonsense.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class NodeMeasurement:
+    """A measurement with the nodes of some models.
+
+    Attributes:
+        whole: of all models; runs under the profiler are slower than runs without.
+        nodes: of the profiled models, one row per executed node and run with `NODE_COLUMNS`: item, visit, round, rep
+            and preempted as in the samples of whole runs; the number of the node in order of execution; the tensor of
+            the model file that it belongs to, empty if unknown; nanoseconds of wall time.
+    """
+
+    whole: Measurement
+    nodes: pd.DataFrame
+
+
+@runtime_checkable
+class NodeProfiler(Runtime, Protocol):
+    """A runtime that can tell how long each node of a network takes; optional."""
+
+    def measure_nodes(
+        self, device: Device, models: Mapping[str, Path], plan: Plan, profiled: Collection[str]
+    ) -> NodeMeasurement:
+        """As `measure`, but of the models named in `profiled` every node is timed.
+
+        Those are loaded anew for every visit. Errors are those of `measure`.
         """
         ...
 

@@ -44,7 +44,12 @@ class HasEntropy(Protocol):
 
 searchers: Registry[Callable[..., Searcher]] = Registry(
     "searcher",
-    ("mnas.searchers.random", "mnas.searchers.evolution", "mnas.searchers.reinforce"),
+    (
+        "mnas.searchers.random",
+        "mnas.searchers.evolution",
+        "mnas.searchers.reinforce",
+        "mnas.searchers.ppo",
+    ),
 )
 """Factories `(space, seed, *, options...)`; options are annotated parameters with a default."""
 

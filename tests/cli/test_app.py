@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from pathlib import Path
 
 import click
@@ -35,7 +36,7 @@ def test_every_verb_has_help_with_an_example_and_json(
 ) -> None:
     assert run([*name.split(), "--help"]) == 0
     shown = capsys.readouterr().out
-    assert f"Example:\n  mnas {name}" in shown.replace("\n    mnas", "\n  mnas").replace("  Example:", "Example:")
+    assert re.search(rf"Examples?:\n +mnas {name}\b", shown)
     for option in ("--json", "--seed", "--quiet", "--verbose"):
         assert option in shown
 
@@ -53,7 +54,7 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         (["fly"], 2, "No such command 'fly'"),
         (["profile", "-o", "t"], 2, "give --space, --arch or both"),
         (["profile", "--space", "nowhere", "-o", "t"], 2, "unknown search space 'nowhere'; known: mnasnet"),
-        (["predict", "mnasnet-a1", "--table", "nowhere"], 2, "no latency table nowhere; in ./latency_tables: none; ship"),
+        (["predict", "mnasnet-a1", "--table", "nowhere"], 2, "no latency table nowhere; in ./latency_tables: none;"),
         (["search", "--trials", "3"], 2, "give the run folder"),
         (["export", "nothing-here"], 2, "no run folder, checkpoint, model, architecture file or published network"),
         (["profile", "--space", "mnasnet-small", "--device", "nophone", "-o", "t"], 3, "unknown device 'nophone'"),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,14 @@ import pytest
 
 from mnas.cli.app import run
 from mnas.cli.tables import VERBS
-from mnas.ir import Architecture
+from mnas.evaluate import evaluators
+from mnas.ir import Architecture, Placement, Shape, chain
 from mnas.latency import load_table
+from mnas.ops.mobile import ConvBlock, Head, MBConv
 from mnas.runtimes import runtimes
+from mnas.spaces import Choice, Encoding, spaces, values
 from tests.latency.fakes import FakeRuntime, install, measure_tiny
+from tests.searchers.fakes import ToyEvaluator
 
 EXTRA = Architecture.parse("input 1x8x8\nconv_c8_s2\nmbconv_c24_k5\nconv_c24_k7")
 YAML = """
@@ -169,4 +176,57 @@ def test_an_imported_table_prices_and_says_that_it_is_unverified(
     document = json.loads(capsys.readouterr().out)
     assert (document["total_ms"], document["verdict"]) == (pytest.approx(2.0), "unverified")
     assert run(["predict", "stem.txt", "--table", "phone"]) == 0
+    assert "unverified: published rows" in " ".join(capsys.readouterr().out.split())
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A space of published blocks: one MBConv of expansion 3 or 6 and kernel 3 or 5."""
+
+    classes: int = 10
+    image_size: int = 8
+    channels: int = 1
+    name: str = "blocks"
+
+    @property
+    def x(self) -> Shape:
+        return Shape(self.channels, self.image_size, self.image_size)
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        return Choice("kernel", (3, 5)), Choice("expansion", (3, 6))
+
+    def decode(self, encoding: Encoding) -> Architecture:
+        k, e = map(int, values(self, encoding))
+        return chain(self.x, [ConvBlock(8, 3, 2), MBConv(16, k, 1, e), Head(32, self.classes)])
+
+    def placements(self) -> Iterator[Placement]:
+        encodings = product(*(range(len(choice.options)) for choice in self.choices))
+        yield from dict.fromkeys(p for encoding in encodings for p in self.decode(encoding).placements)
+
+
+def test_a_search_within_an_imported_table_says_that_it_is_unverified(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(spaces), list(evaluators)
+    monkeypatch.setitem(spaces._entries, "blocks", Blocks)
+    monkeypatch.setitem(evaluators._entries, "toy", ToyEvaluator)
+    block = "expanded_conv-input:4x4x8-output:4x4x16-expand:{e}-kernel:{k}-stride:1-idskip:0"
+    ms = {
+        "Conv-input:8x8x1-output:4x4x8": 1.0,
+        **{block.format(e=e, k=k): e * k / 10 for e, k in product((3, 6), (3, 5))},
+        "Conv_1-input:4x4x16-output:4x4x32": 0.5,
+        "Logits-input:4x4x32-output:10": 0.5,
+    }
+    file = folder.parent / "blocks.yaml"
+    file.write_text("".join(f"{key}:\n  count: 50\n  mean: {value}\n  std: 0.01\n" for key, value in ms.items()))
+    assert ask(capsys, 0, "import", file, "--device", "phone", "-o", "phone")["unsaid"] == {}
+    assert shown(capsys, 4, "validate", "phone", "--space", "blocks")
+    told = ["--space", "blocks", "--data", "digits", "--table", "phone", "--target-ms", "4", "--evaluator", "toy"]
+    command = ["search", *told, "--trials", "3", "--workers", "0", "--run", "run", "-q"]
+    assert run([*command, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["table"], document["verdict"]) == ("phone", "unverified")
+    assert document["best"]["latency_ms"] <= 4
+    assert run(command) == 0
     assert "unverified: published rows" in " ".join(capsys.readouterr().out.split())

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +94,54 @@ def test_untrained_networks_are_verified_on_noise(tmp_path: Path) -> None:
     (file,) = export(TrainedNetwork.untrained(SMALL), formats=["tflite"], out=tmp_path)
     assert file.verification.accuracy is None
     assert file.verification.images == 64
+
+
+def test_int8_files_stand_beside_float32(network: TrainedNetwork, tmp_path: Path) -> None:
+    files = export(network, out=tmp_path, int8=True)
+    names = ["network.onnx", "network.tflite", "network-int8.onnx", "network-int8.tflite"]
+    assert [file.path.name for file in files] == names
+    assert [file.dtype for file in files] == ["float32", "float32", "int8", "int8"]
+    for file in files[2:]:
+        found = file.verification
+        assert found.images == len(dataset("digits").test.labels)
+        assert found.accuracy is not None
+        assert found.accuracy_drop is not None
+        assert abs(found.accuracy_drop) <= 0.02
+        assert found.accuracy == pytest.approx((network.test_accuracy or 0) - found.accuracy_drop, abs=1e-9)
+        assert found.top1_agreement > 0.95
+        assert 0 < found.max_abs_diff < 0.2 * found.scale
+        assert (found.transpose, found.float_operators) == (0, {})
+        said = read_metadata(file.path.read_bytes(), file.format)
+        assert (said["dtype"], Architecture.parse(said["architecture"])) == ("int8", SMALL)
+        assert "test_accuracy" not in said  # it is that of the float32 network
+        json.dumps(file.to_dict())
+
+
+def test_int8_that_loses_accuracy_is_not_written(
+    network: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ranges that are learnt on images a hundred times too dark saturate everything."""
+
+    def dark(*args: Any, samples: list[Any], **more: Any) -> bytes:
+        return lower(*args, samples=[sample / 100 for sample in samples], **more)
+
+    monkeypatch.setattr(exporting, "lower", dark)
+    with pytest.raises(CheckError, match=r"int8 onnx file loses \d.*allowed 2.00%.*--max-accuracy-drop") as raised:
+        export(network, out=tmp_path, int8=True, samples=200)
+    assert raised.value.exit_code == 4
+    assert list(tmp_path.iterdir()) == []
+    assert len(export(network, out=tmp_path, int8=True, samples=200, max_accuracy_drop=1)) == 4
+
+
+def test_untrained_networks_in_int8_are_good_for_timing(tmp_path: Path) -> None:
+    files = export(TrainedNetwork.untrained(SMALL), out=tmp_path, int8=True)
+    assert [(file.verification.accuracy, file.verification.accuracy_drop) for file in files] == [(None, None)] * 4
+
+
+@pytest.mark.parametrize(("calibration", "drop"), [(0, 0.02), (1, 1.5), (1, float("nan"))])
+def test_int8_settings_out_of_range(network: TrainedNetwork, tmp_path: Path, calibration: int, drop: float) -> None:
+    with pytest.raises(ConfigError, match=r"calibration is at least 1, max_accuracy_drop 0\.\.1"):
+        export(network, out=tmp_path, int8=True, calibration=calibration, max_accuracy_drop=drop)
 
 
 @pytest.mark.parametrize("formats", [[], ["coreml"], ["onnx", "pt"]])

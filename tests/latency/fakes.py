@@ -121,7 +121,7 @@ def measure_tiny(out: Path | None, space: SearchSpace | None = TINY, **settings:
     given: dict[str, Any] = {
         "passes": 3,
         "reps": 2,
-        "networks": (8, 6),
+        "networks": (8, 4, 6),
         "max_memory_gb": 0.186,
         "max_minutes": 0,
         **settings,

@@ -8,7 +8,7 @@ import pytest
 
 from mnas.devices import Device
 from mnas.ir import Architecture
-from mnas.latency import LatencyTable, bench
+from mnas.latency import LatencyTable, bench, merge
 from mnas.lower import initial_weights, lower
 from mnas.runtimes import Measurement, Plan
 from tests.latency.fakes import FakeRuntime, measure_tiny, network_ms, row_ms, tiny
@@ -78,6 +78,17 @@ def test_rows_measured_again_are_at_the_speed_of_the_table(
     still.slowness = SLOWER
     after = measure_tiny(tmp_path / "t", remeasure=True)
     assert max(map(abs, off(after))) < 0.02
+
+
+def test_merged_rows_are_at_the_speed_of_the_first(tmp_path: Path, still: FakeRuntime) -> None:
+    other = tiny(classes=7).decode((1, 0, 1, 2, 2))
+    first = measure_tiny(tmp_path / "a")
+    still.slowness = SLOWER
+    second = measure_tiny(tmp_path / "b", architectures=(other,))
+    merged = merge(first, second).table
+    assert set(merged.rows) > set(first.rows)
+    assert off(second) == [RAW] * len(second.rows)
+    assert max(map(abs, off(merged))) < 0.02
 
 
 def test_files_are_compared_at_the_speed_of_the_table(

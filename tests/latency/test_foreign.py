@@ -28,7 +28,7 @@ def written(folder: Path, network: Network = ARCHITECTURE, said: str = "") -> Pa
 def primitives(fake: FakeRuntime, tmp_path: Path) -> LatencyTable:
     """A table of the primitives of `ARCHITECTURE`."""
     each = primitives_of(written(tmp_path))
-    return profile(each, runtime="fake", out=tmp_path / "t", passes=4, reps=2, networks=(8, 4))
+    return profile(each, runtime="fake", out=tmp_path / "t", passes=4, reps=2, networks=(8, 4, 4))
 
 
 def test_a_file_is_priced_by_its_primitives(primitives: LatencyTable, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_unknown_operators_and_other_types_are_refused(primitives: LatencyTable,
 
 
 def test_another_file_of_the_same_kind_adds_rows(primitives: LatencyTable, tmp_path: Path) -> None:
-    other = TINY.decode(tuple(len(choice.options) - 1 for choice in TINY.choices))
+    other = TINY.decode((0, 1, *(0 for _ in TINY.choices[2:])))  # a larger kernel
     each = primitives_of(written(tmp_path, other))
     model = read_model(tmp_path / "net.tflite")
     with pytest.raises(MissingLatencyError):

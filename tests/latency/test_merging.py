@@ -33,7 +33,7 @@ def merged(table: LatencyTable, slow: LatencyTable) -> Merged:
 def test_rows_that_the_first_lacks_come_over_at_its_speed(
     table: LatencyTable, slow: LatencyTable, merged: Merged
 ) -> None:
-    made, level = merged.table, table.anchors[0][1] / network_ms(Architecture.parse(table.anchors[0][0]))
+    made, level = merged.table, _level(table)
     fresh = set(EXTRA.placements[1:])
     assert set(made.rows) == {*table.rows, *fresh}
     assert merged.added == len(fresh)
@@ -70,19 +70,29 @@ def test_a_merged_table_is_saved_and_prices_the_other_network(merged: Merged, tm
 
 
 def test_networks_of_the_second_only_calibrate_and_test_too(table: LatencyTable, slow: LatencyTable) -> None:
-    swapped = tuple(
-        network if i % 2 or network.role != "anchor" else network._replace(architecture=f"{network.architecture}\n#{i}")
-        for i, network in enumerate(slow.networks)
-    )
+    def other(i: int, network: MeasuredNetwork) -> MeasuredNetwork:
+        unknown = i % 2 == 0 and network.role in ("anchor", "test")
+        return network._replace(architecture=f"{network.architecture}\n#{i}") if unknown else network
+
+    swapped = tuple(other(i, network) for i, network in enumerate(slow.networks))
     made = merge(table, replace(slow, networks=swapped)).table
     fresh = made.networks[len(table.networks) :]
     assert made.networks[: len(table.networks)] == table.networks
-    assert fresh
     assert {network.architecture for network in fresh} == {n.architecture for n in swapped if "#" in n.architecture}
-    assert {network.role for network in fresh} == {"calibration"}
+    assert [network.role for network in fresh] == ["calibration"] * 4 + ["test"] * 3
     assert len({network.item for network in made.networks}) == len(made.networks)
     assert made.anchors == table.anchors
-    assert len(made.calibration.residuals) == len(table.calibration.residuals) + len(fresh)
+    assert len(made.calibration.residuals) == len(table.calibration.residuals) + 4
+    assert (made.check.n, made.remeasurement.n) == (table.check.n + 3, table.remeasurement.n + 3)
+    for network in fresh:
+        before = next(n for n in slow.networks if n.architecture == network.architecture.split("\n#")[0])
+        assert network.ms == pytest.approx(before.ms / 1.3 * _level(table), rel=0.03)
+
+
+def _level(table: LatencyTable) -> float:
+    """How much slower than the truth the table was measured."""
+    text, ms = table.anchors[0]
+    return ms / network_ms(Architecture.parse(text))
 
 
 def test_processes_of_both_count_once(kept: Path, table: LatencyTable, fake: FakeRuntime, tmp_path: Path) -> None:

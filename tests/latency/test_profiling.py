@@ -62,16 +62,16 @@ def test_a_still_machine_is_predicted_within_its_noise(tmp_path: Path, fake: Fak
 
 
 def test_networks_are_disjoint_and_anchors_are_everywhere(tmp_path: Path, fake: FakeRuntime) -> None:
-    table = measure_tiny(tmp_path / "t", space=tiny(stages=2), networks=(12, 10), max_memory_gb=0.186)
+    table = measure_tiny(tmp_path / "t", space=tiny(stages=2), networks=(12, 5, 10), max_memory_gb=0.186)
     keys = [Architecture.parse(network.architecture).canonical() for network in table.networks]
-    assert len(set(keys)) == len(keys) == 22
+    assert len(set(keys)) == len(keys) == 27
     assert [network.role for network in table.networks].count("test") == 10
     anchors = {network.item for network in table.networks if network.role == "anchor"}
     assert len(anchors) == 8
     assert len(fake.calls) > 4
     assert all(anchors <= set(call) for call in fake.calls)
     rest = [name for call in fake.calls[:-2:2] for name in call if name not in anchors]
-    assert len(rest) == len(set(rest)) == len(table.rows) + 22 - 8
+    assert len(rest) == len(set(rest)) == len(table.rows) + 27 - 8
     ms = sorted(network.ms for network in table.networks if network.role != "test")
     span = [ms for _, ms in table.anchors]
     assert min(span) < 1.1 * ms[0]
@@ -271,7 +271,7 @@ def test_emulated_tables_are_never_valid(tmp_path: Path, fake: FakeRuntime) -> N
 
 def test_a_table_needs_networks(tmp_path: Path, fake: FakeRuntime) -> None:
     with pytest.raises(ConfigError, match="at least 3 networks; 2 were asked for"):
-        measure_tiny(tmp_path / "t", networks=(2, 6))
+        measure_tiny(tmp_path / "t", networks=(2, 4, 6))
     with pytest.raises(ConfigError, match=r"no finished table .* name a space"):
         measure_tiny(tmp_path / "t", space=None, architectures=[tiny().decode((0, 0, 0, 0, 0))])
 

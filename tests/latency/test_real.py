@@ -15,7 +15,7 @@ from tests.latency.fakes import tiny
 @pytest.mark.parametrize(("runtime", "kind"), [("litert", "tflite"), ("onnxruntime", "onnx")])
 def test_profile_predict_and_bench(tmp_path: Path, runtime: str, kind: Format) -> None:
     space = tiny(stages=2)
-    table = profile(space, runtime=runtime, out=tmp_path / "t", passes=4, networks=(10, 6))
+    table = profile(space, runtime=runtime, out=tmp_path / "t", passes=4, networks=(10, 9, 6))
     assert table == load_table(tmp_path / "t") == profile(space, runtime=runtime, out=tmp_path / "t", passes=4)
     assert set(table.rows) == set(space.placements())
     assert table.failed == {}

@@ -48,7 +48,7 @@ calibrations = st.builds(
 )
 networks = st.builds(
     MeasuredNetwork, texts, texts.map(lambda text: f"input 1x8x8\n{text}"), positive,
-    st.sampled_from(["anchor", "calibration", "test"]),
+    st.sampled_from(["anchor", "calibration", "interval", "test"]),
 )  # fmt: skip
 
 

@@ -22,6 +22,12 @@ def test_check_by_hand() -> None:
     assert check(np.array([1.0, 3.0, 2.0]), np.array([1.0, 2.0, 3.0])).spearman == pytest.approx(0.5)
 
 
+def test_coverage_is_relative_to_the_prediction() -> None:
+    found = check(np.array([1.0, 2.0, 4.0, 10.0]), np.array([1.1, 1.8, 3.5, 10.0]), 0.1000001)
+    assert found.covered_percent == 75
+    assert np.isnan(check(np.ones(2), np.ones(2)).covered_percent)
+
+
 def test_nothing_to_check() -> None:
     assert check(np.zeros(0), np.zeros(0)).n == 0
     assert np.isnan(check(np.ones(3), np.ones(3)).spearman)

@@ -31,7 +31,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     prefix = tmp_path_factory.mktemp("tables") / "invented"
     list(runtimes)
     install(FakeRuntime())
-    table = profile(small, runtime="fake", out=prefix, passes=2, reps=2, networks=(8, 6), max_memory_gb=0.5)
+    table = profile(small, runtime="fake", out=prefix, passes=2, reps=2, networks=(8, 4, 6), max_memory_gb=0.5)
     del runtimes._entries["fake"]
     typical = table.predict_batch(small, sample_biased(small, np.random.default_rng(0), 50))
     target_ms = float(np.median(typical))

@@ -1,0 +1,193 @@
+"""Which whole networks hold every placement of a space: what in-network rows are measured in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from itertools import product
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnas.errors import ConfigError
+from mnas.ir import Architecture, Placement, Shape, chain
+from mnas.latency.pricing import executed
+from mnas.spaces import ChainSpace, Encoding, SearchSpace, arity, mutate, sample, sample_biased
+
+Ints = NDArray[np.int64]
+
+TIMES = 3
+"""How often every placement occurs: each occurrence has other neighbours."""
+_LARGEST = 2**17
+"""Joint options of a segment, over all shapes it can read, beyond which networks are sought by trial."""
+_DRAWS = 48
+"""Networks among which the best is taken, of either way to draw."""
+_STEPS = 300
+"""Mutations on the way to a placement that draws do not meet."""
+
+
+def cover(
+    space: SearchSpace, rows: Collection[Placement], *, times: int = TIMES, seed: int = 0
+) -> tuple[Architecture, ...]:
+    """Choose networks of a space in which each of `rows` is executed at least `times` times, in as few as is cheap.
+
+    In a chain space each network is the one that adds most to what is still lacking: the best path through the
+    segments, found exactly. In any other space it is the best of many draws; placements that draws do not meet are
+    approached by mutations, and given up where that fails. A placement that occurs twice in a network counts twice.
+
+    Args:
+        space: any space.
+        rows: the placements asked for; those that no network of the space can hold are passed over.
+        times: occurrences of each over all networks.
+        seed: the same seed chooses the same networks.
+
+    Raises:
+        ConfigError: `times` is not positive.
+    """
+    if times < 1:
+        raise ConfigError(f"every placement must occur at least once in the cover networks, got times {times}")
+    rng = np.random.default_rng(seed)
+    lacking = Counter(dict.fromkeys(rows, times))
+    found = list(_along(space, lacking, rng)) if isinstance(space, ChainSpace) else []
+    found += _tried(space, lacking, rng)
+    return tuple(found)
+
+
+class _Segment(NamedTuple):
+    """What the joint options of a segment that reads one shape add.
+
+    Attributes:
+        options: index of the option of every choice, (joint options, choices).
+        rows: numbers of the placements, 0 where there are none, (joint options, most placements).
+        counts: how often each occurs, of the same shape.
+        after: number of the shape that each joint option gives, (joint options,).
+    """
+
+    options: Ints
+    rows: Ints
+    counts: Ints
+    after: Ints
+
+
+def _along(space: ChainSpace, lacking: Counter[Placement], rng: np.random.Generator) -> Iterator[Architecture]:
+    """Yield best paths while they hold placements that are lacking, which are counted down."""
+    number = {placement: i for i, placement in enumerate(lacking, start=1)}
+    segments = _tabulated(space, number)
+    if segments is None:
+        return
+    deficit = np.zeros(len(number) + 1, np.int64)
+    deficit[1:] = list(lacking.values())
+    while True:
+        encoding, gain = _best_path(segments, deficit, len(space.choices), space.segments, rng)
+        if not gain:
+            return
+        architecture = space.decode(encoding)
+        _count_down(lacking, architecture)
+        deficit[1:] = [lacking[placement] for placement in number]
+        yield architecture
+
+
+def _tabulated(space: ChainSpace, number: dict[Placement, int]) -> list[list[_Segment]] | None:
+    """The tables of every segment by the number of the shape it reads; nothing where they would be too large."""
+    sizes, shapes, segments = arity(space), {space.x: 0}, []
+    for i, choices in enumerate(space.segments):
+        ranges = [range(int(sizes[choice])) for choice in choices]
+        if prod(map(len, ranges)) * len(shapes) > _LARGEST:
+            return None
+        after: dict[Shape, int] = {}
+        segments.append([_segment(space, i, list(product(*ranges)), x, number, after) for x in shapes])
+        shapes = after
+    return segments
+
+
+def _segment(
+    space: ChainSpace, i: int, indices: list[tuple[int, ...]], x: Shape, number: dict[Placement, int],
+    after: dict[Shape, int],
+) -> _Segment:  # fmt: skip
+    options = [space.choices[choice].options for choice in space.segments[i]]
+    held, given = [], []
+    for joint in indices:
+        ops, y = space.extend(i, tuple([own[index] for own, index in zip(options, joint, strict=True)]), x)
+        held.append(Counter(number.get(placement, 0) for placement in (chain(x, ops).placements if ops else ())))
+        given.append(after.setdefault(y, len(after)))
+    rows = np.zeros((len(indices), max(1, *map(len, held))), np.int64)
+    counts = np.zeros_like(rows)
+    for j, each in enumerate(held):
+        rows[j, : len(each)], counts[j, : len(each)] = list(each), list(each.values())
+    return _Segment(np.array(indices, np.int64).reshape(len(indices), -1), rows, counts, np.array(given, np.int64))
+
+
+def _best_path(
+    segments: list[list[_Segment]], deficit: Ints, choices: int, decided: tuple[tuple[int, ...], ...],
+    rng: np.random.Generator,
+) -> tuple[Encoding, int]:  # fmt: skip
+    """The encoding that takes most off `deficit`, from the last segment back; ties are broken at random."""
+    ahead = np.zeros(max(segment.after.max() for segment in segments[-1]) + 1)
+    picks: list[list[int]] = []
+    for tables in reversed(segments):
+        value, pick = np.zeros(len(tables)), []
+        for j, table in enumerate(tables):
+            gain = np.minimum(table.counts, deficit[table.rows]).sum(axis=1) + ahead[table.after]
+            best = np.flatnonzero(gain == gain.max())
+            pick.append(int(best[rng.integers(len(best))]))
+            value[j] = gain[pick[-1]]
+        picks.insert(0, pick)
+        ahead = value
+    encoding, at = np.zeros(choices, np.int64), 0
+    for own, tables, pick in zip(decided, segments, picks, strict=True):
+        encoding[list(own)] = tables[at].options[pick[at]]
+        at = int(tables[at].after[pick[at]])
+    return tuple(encoding.tolist()), int(ahead[0])
+
+
+def _tried(space: SearchSpace, lacking: Counter[Placement], rng: np.random.Generator) -> Iterator[Architecture]:
+    """Yield networks that hold placements that are lacking, which are counted down, until none is found any more."""
+    while +lacking:
+        drawn = [tuple(row) for draw in (sample, sample_biased) for row in draw(space, rng, _DRAWS).tolist()]
+        networks = [space.decode(encoding) for encoding in drawn]
+        best = max(networks, key=lambda network: _gain(lacking, network))
+        while not _gain(lacking, best) and +lacking:
+            target = next(iter(+lacking))
+            start = max(range(len(drawn)), key=lambda i: _likeness(networks[i], target))
+            best = _approached(space, drawn[start], target, rng)
+            if not _gain(lacking, best):
+                del lacking[target]  # no network holds it, or none that is easily found
+        if _gain(lacking, best):
+            _count_down(lacking, best)
+            yield best
+
+
+def _approached(space: SearchSpace, encoding: Encoding, target: Placement, rng: np.random.Generator) -> Architecture:
+    """Mutate a network until it holds `target`, keeping what does not make it less like it."""
+    network = space.decode(encoding)
+    likeness = _likeness(network, target)
+    for _ in range(_STEPS if any(arity(space) > 1) else 0):
+        if target in executed(network, True):
+            break
+        other = mutate(space, encoding, rng)
+        changed = space.decode(other)
+        if (other_likeness := _likeness(changed, target)) >= likeness:
+            encoding, network, likeness = other, changed, other_likeness
+    return network
+
+
+def _likeness(network: Architecture, target: Placement) -> float:
+    """How near the nearest placement of a network comes to `target`: in its op, its join, and each of its inputs."""
+    wanted = Counter(target.inputs)
+    return max(
+        (placement.op == target.op)
+        + (placement.join == target.join)
+        + 2 * (wanted & Counter(placement.inputs)).total() / max(len(placement.inputs), len(target.inputs))
+        for placement in executed(network, True) or network.placements
+    )
+
+
+def _gain(lacking: Counter[Placement], network: Architecture) -> int:
+    return (lacking & Counter(executed(network, True))).total()
+
+
+def _count_down(lacking: Counter[Placement], network: Architecture) -> None:
+    held = lacking & Counter(executed(network, True))
+    lacking.subtract(held)
