@@ -5,10 +5,11 @@ TORCH ?= torch==2.13.0
 DATA ?= fashion-mnist
 
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+PUBLISHED := mnasnet-a1 mnasnet-b1 mobilenet-v2 mobilenet-v3-large
 READY := $(VENV)/.ready
 FASHION_MNIST := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
-.PHONY: setup data demo test check lint bench clean
+.PHONY: setup data demo test check lint bench tables clean
 
 setup: $(READY)
 
@@ -52,6 +53,14 @@ bench: setup
 	$(VENV)/bin/python -m benchmarks.profiling
 	$(VENV)/bin/mnas profile --space mnasnet-small -o runs/bench-table
 	$(VENV)/bin/python -m benchmarks.hot_paths --table runs/bench-table
+
+# The tables that are shipped, measured anew on a host of this kind; about 20 minutes.
+tables: setup
+	@for space in "mnasnet-small" "mnasnet $(PUBLISHED:%=--arch %)"; do for runtime in litert onnxruntime; do \
+	  for dtype in float32 int8; do \
+	    table=latency_tables/$${space%% *}-amd-epyc-$$runtime-$$dtype; rm -f $$table.*; \
+	    $(VENV)/bin/mnas profile --space $$space --device amd-epyc --runtime $$runtime --dtype $$dtype -o $$table || exit 1; \
+	  done; done; done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import subprocess
 import sys
@@ -70,3 +71,6 @@ print(mnas.__file__, folder("devices"), folder("latency_tables").is_dir(), devic
     assert package.startswith(str(tmp_path))
     assert devices.startswith(str(tmp_path))
     assert (tables, transport) == ("True", "local")
+    predict = "from mnas.cli.app import run; assert run(['predict', 'mnasnet-b1', '--table', {!r}, '--json']) == 0"
+    said = json.loads(_python(predict.format("mnasnet-amd-epyc-litert-float32"), cwd=tmp_path, path=tmp_path / "site"))
+    assert 0 < said["low_ms"] < said["total_ms"] < said["high_ms"]

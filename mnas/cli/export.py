@@ -96,6 +96,6 @@ def command(
             "images",
             "sha256",
         )
-        table("verified on test images", columns, rows)
+        table(f"verified on {'test images' if network.dataset else 'noise'}", columns, rows)
 
     output.emit({"files": [file.to_dict() for file in files]}, people=people)

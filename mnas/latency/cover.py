@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from mnas.errors import ConfigError
 from mnas.ir import Architecture, Placement, Shape, chain
-from mnas.latency.pricing import executed
+from mnas.ir.layers import Seq
+from mnas.latency.pricing import executed, works
 from mnas.spaces import ChainSpace, Encoding, SearchSpace, arity, mutate, sample, sample_biased
 
 Ints = NDArray[np.int64]
@@ -24,7 +25,7 @@ _LARGEST = 2**17
 """Joint options of a segment, over all shapes it can read, beyond which networks are sought by trial."""
 _DRAWS = 48
 """Networks among which the best is taken, of either way to draw."""
-_STEPS = 300
+_STEPS = 150
 """Mutations on the way to a placement that draws do not meet."""
 
 
@@ -49,7 +50,7 @@ def cover(
     if times < 1:
         raise ConfigError(f"every placement must occur at least once in the cover networks, got times {times}")
     rng = np.random.default_rng(seed)
-    lacking = Counter(dict.fromkeys(rows, times))
+    lacking = Counter(dict.fromkeys(filter(_operates, rows), times))
     found = list(_along(space, lacking, rng)) if isinstance(space, ChainSpace) else []
     found += _tried(space, lacking, rng)
     return tuple(found)
@@ -84,7 +85,7 @@ def _along(space: ChainSpace, lacking: Counter[Placement], rng: np.random.Genera
         if not gain:
             return
         architecture = space.decode(encoding)
-        _count_down(lacking, architecture)
+        lacking.subtract(lacking & Counter(architecture.placements))
         deficit[1:] = [lacking[placement] for placement in number]
         yield architecture
 
@@ -144,33 +145,44 @@ def _best_path(
 
 def _tried(space: SearchSpace, lacking: Counter[Placement], rng: np.random.Generator) -> Iterator[Architecture]:
     """Yield networks that hold placements that are lacking, which are counted down, until none is found any more."""
+    fruitful = True
     while +lacking:
         drawn = [tuple(row) for draw in (sample, sample_biased) for row in draw(space, rng, _DRAWS).tolist()]
-        networks = [space.decode(encoding) for encoding in drawn]
-        best = max(networks, key=lambda network: _gain(lacking, network))
-        while not _gain(lacking, best) and +lacking:
+        networks = {encoding: space.decode(encoding) for encoding in drawn}
+        held = {encoding: Counter(executed(network, True)) for encoding, network in networks.items()}
+        if not fruitful:
             target = next(iter(+lacking))
-            start = max(range(len(drawn)), key=lambda i: _likeness(networks[i], target))
-            best = _approached(space, drawn[start], target, rng)
-            if not _gain(lacking, best):
+            encoding = max(networks, key=lambda each: _likeness(networks[each], target))
+            encoding, network = _approached(space, encoding, target, rng)
+            networks[encoding], held[encoding] = network, Counter(executed(network, True))
+            if target not in held[encoding]:
                 del lacking[target]  # no network holds it, or none that is easily found
-        if _gain(lacking, best):
-            _count_down(lacking, best)
-            yield best
+        fruitful = False
+        while _gain(lacking, held[best := max(held, key=lambda each: _gain(lacking, held[each]))]):
+            lacking.subtract(lacking & held[best])
+            fruitful = True
+            yield networks[best]
 
 
-def _approached(space: SearchSpace, encoding: Encoding, target: Placement, rng: np.random.Generator) -> Architecture:
+def _approached(
+    space: SearchSpace, encoding: Encoding, target: Placement, rng: np.random.Generator
+) -> tuple[Encoding, Architecture]:
     """Mutate a network until it holds `target`, keeping what does not make it less like it."""
     network = space.decode(encoding)
     likeness = _likeness(network, target)
     for _ in range(_STEPS if any(arity(space) > 1) else 0):
-        if target in executed(network, True):
+        if target in network.placements and target in executed(network, True):
             break
         other = mutate(space, encoding, rng)
         changed = space.decode(other)
-        if (other_likeness := _likeness(changed, target)) >= likeness:
-            encoding, network, likeness = other, changed, other_likeness
-    return network
+        if (near := _likeness(changed, target)) >= likeness:
+            encoding, network, likeness = other, changed, near
+    return encoding, network
+
+
+def _operates(placement: Placement) -> bool:
+    """Whether a network that holds it has an operator for it: no zeros, and no identity of one value."""
+    return works(placement) or (len(placement.inputs) > 1 and placement.op.layers(placement.x) == Seq())
 
 
 def _likeness(network: Architecture, target: Placement) -> float:
@@ -180,14 +192,9 @@ def _likeness(network: Architecture, target: Placement) -> float:
         (placement.op == target.op)
         + (placement.join == target.join)
         + 2 * (wanted & Counter(placement.inputs)).total() / max(len(placement.inputs), len(target.inputs))
-        for placement in executed(network, True) or network.placements
+        for placement in set(network.placements)
     )
 
 
-def _gain(lacking: Counter[Placement], network: Architecture) -> int:
-    return (lacking & Counter(executed(network, True))).total()
-
-
-def _count_down(lacking: Counter[Placement], network: Architecture) -> None:
-    held = lacking & Counter(executed(network, True))
-    lacking.subtract(held)
+def _gain(lacking: Counter[Placement], held: Counter[Placement]) -> int:
+    return (lacking & held).total()

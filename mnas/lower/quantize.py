@@ -3,14 +3,16 @@
 Weights become int8 with a scale per output channel, biases int32, and every other tensor 8 bits with one scale and
 zero point: int8 in TFLite, uint8 in ONNX. ONNX Runtime turns int8 tensors into uint8 ones on x86 (unless a session
 option says otherwise), and what is left between the two stays in float32: a MobileNet block took four times as long.
+On x86 processors without VNNI its sums of uint8 times int8 may saturate, so that accuracy is to be measured there.
 
 Inputs and outputs are 8 bits too, so that blocks can be measured as they stand inside a network, and so that a device
 without float units can run the whole. In ONNX their scales travel as metadata: `image.scale`, `image.zero_point`,
 `logits.scale`, `logits.zero_point`; in TFLite they are part of the tensors.
 
 Some operators have no 8-bit kernel and stay in float32 between a conversion and its reverse (see `float_operators`).
-Of the ops of mnas these are, in ONNX: hswish, hsigmoid, and a ReLU whose input others read too, such as the first of a
-cell's edge; in TFLite: a ReLU6 that nothing before it can take over, and global max pools.
+Of the ops of mnas these are, in ONNX: hswish, hsigmoid, global max pools, lone zeros, zeros padded to a cropped map,
+and a ReLU whose input others read too, such as the first of a cell's edge; in TFLite: global max pools, and a ReLU6
+that nothing before it can take over. LiteRT's hswish is int8, but XNNPACK does not take it.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-_REACH = (0.15, 0.4, 1.0, 2.5)
-_NOISE = (1e-3, 0.01, 0.05, 0.25)
+_REACH = (0.2, 0.6, 2.0)
+_NOISE = (1e-3, 0.02, 0.2)
 _COST = (0.5, 2.0)
 _NEGLIGIBLE = 0.05
 
@@ -66,5 +66,5 @@ class Ensemble:
         choices = hot.shape[1] / self._options
         K = np.exp((hot @ self._seen.T / choices - 1) / reach)
         if costs is not None and self._costs is not None:
-            K *= np.exp(-np.abs(costs[:, None] - self._costs) / cost)
+            K = (0.5 + 0.5 * K) * np.exp(-np.abs(costs[:, None] - self._costs) / cost)
         return K

@@ -49,6 +49,7 @@ searchers: Registry[Callable[..., Searcher]] = Registry(
         "mnas.searchers.evolution",
         "mnas.searchers.reinforce",
         "mnas.searchers.ppo",
+        "mnas.searchers.surrogate",
     ),
 )
 """Factories `(space, seed, *, options...)`; options are annotated parameters with a default."""

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mnas.errors import CheckError, ConfigError, FormatError
-from mnas.ir import Architecture
-from mnas.latency import LatencyTable, bench
+from mnas.ir import Architecture, Network
+from mnas.latency import LatencyTable, bench, benching
+from mnas.latency.models import Models, write_models
 from mnas.lower import initial_weights, lower
+from mnas.runtimes import Runtime
 from tests.latency.fakes import FakeRuntime, network_ms, tiny
 
 ARCHITECTURE = tiny().decode((3, 1, 1, 2, 1))
@@ -92,6 +95,23 @@ def test_a_file_of_another_dtype_is_not_compared(tmp_path: Path, fake: FakeRunti
     assert first.anchored_ms is not None
     assert second.anchored_ms is None
     assert "dtype: 'int8' against 'float32'" in second.note
+
+
+def test_an_int8_table_has_int8_anchors(
+    tmp_path: Path, fake: FakeRuntime, table: LatencyTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    def spy(networks: Mapping[str, Network], folder: Path, runtime: Runtime, seed: int, dtype: str) -> Models:
+        written.extend(dtype for _ in networks)
+        return write_models(networks, folder, runtime, seed, dtype)
+
+    monkeypatch.setattr(benching, "write_models", spy)
+    int8 = replace(table, conditions=replace(table.conditions, dtype="int8"))
+    plain, quantised = bench([write(tmp_path / "a.fake"), write(tmp_path / "b.fake", dtype="int8")], against=int8)
+    assert written == ["int8"] * 8
+    assert quantised.anchored_ms == pytest.approx(level(table) * network_ms(ARCHITECTURE), rel=0.02)
+    assert plain.anchored_ms is None
 
 
 def test_rows_that_the_table_lacks_leave_the_prediction_open(

@@ -147,6 +147,7 @@ def test_every_op(name: str, format_: Format) -> None:
         ("activation_asigmoid@8x9x10", {"onnx": {}, "tflite": {}}),
         ("activation_arelu6@8x9x10", {"onnx": {}, "tflite": {**LITE, "RELU6": 1}}),
         ("globalpool_tmax@8x9x10", {"onnx": {**CONVERSIONS, "GlobalMaxPool": 1}, "tflite": {**LITE, "REDUCE_MAX": 1}}),
+        ("align_c12_s2@8x9x10", {"onnx": {"DequantizeLinear": 2, "QuantizeLinear": 2, "Pad": 1}, "tflite": {}}),
         ("pool_tavg@8x9x10", {"onnx": {}, "tflite": {}}),
         ("classifier_bnorm@8x9x10", {"onnx": {}, "tflite": {}}),
         ("identity@8x9x10+8x9x10", {"onnx": {}, "tflite": {}}),
