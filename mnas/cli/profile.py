@@ -16,6 +16,13 @@ from mnas.cli.output import Output, number, table, verb
 @click.option("--device", "device_name", default="local", show_default=True, help="Where to measure.")
 @click.option("--runtime", default="litert", show_default=True, help="litert or onnxruntime.")
 @click.option("--dtype", default="float32", show_default=True, help="float32 or int8.")
+@click.option(
+    "--rows",
+    type=click.Choice(["isolated", "in-network"]),
+    default="isolated",
+    show_default=True,
+    help="Measure ops alone, or by timing the nodes of whole networks (onnxruntime).",
+)
 @click.option("--num-threads", default=1, show_default=True, help="Threads of the runtime.")
 @click.option("--max-memory", "max_memory_gb", default=2.0, show_default=True, help="GB that loaded models may take.")
 @click.option(
@@ -39,6 +46,7 @@ def command(
     device_name: str,
     runtime: str,
     dtype: str,
+    rows: RowSource,
     num_threads: int,
     max_memory_gb: float,
     max_minutes: float,
@@ -83,6 +91,7 @@ def command(
             runtime=runtime,
             out=out,
             dtype=dtype,
+            rows=rows,
             num_threads=num_threads,
             max_memory_gb=max_memory_gb,
             max_minutes=max_minutes,

@@ -13,7 +13,7 @@ from mnas.errors import CheckError
 from mnas.ir import Placement
 from mnas.latency.anchors import anchor_ratio
 from mnas.latency.filter import TimeColumn, estimate, filtered, halves, split_half, visits
-from mnas.latency.fitting import fit
+from mnas.latency.fitting import fit, recheck
 from mnas.latency.partial import Unit, failures
 from mnas.latency.rawfile import AGAIN, write_samples
 from mnas.latency.table import Effort, LatencyTable, MeasuredNetwork, Role, Row
@@ -59,21 +59,25 @@ class Measured:
         failed = failures(self.units)
         if samples.empty:
             raise CheckError(f"nothing could be measured; the first reason: {next(iter(failed.values()), 'no items')}")
-        again = _second_pass(samples, self.time)
-        estimates = estimate(filtered(visits(_first_pass(samples), self.time)))
+        again = second_pass(samples, self.time)
+        estimates = estimate(filtered(visits(first_pass(samples), self.time)))
         estimates = estimates.drop(index=[name for name in failed if name in estimates.index])
         if self.base is not None:
             estimates[_MS] /= self._ratio(estimates, self.base)
             samples = _appended(self.base.samples, samples)
-            again = _second_pass(samples, self.time)
+            again = second_pass(samples, self.time)
         rows, networks = self._rows(estimates), self._networks(estimates)
-        calibration, error = fit({p: row.median_ms for p, row in rows.items()}, networks)
+        times = {placement: row.median_ms for placement, row in rows.items()}
+        kept = self.base if any(row.rounds == 0 for row in rows.values()) else None  # its rows were tailored to its fit
+        calibration, error = recheck(kept.calibration, times, networks) if kept else fit(times, networks)
         tests = pd.Series({network.item: network.ms for network in networks if network.role == "test"}, dtype=float)
         twice = split_half(pd.DataFrame({"first_ms": tests, "second_ms": again}).dropna())
         if again.empty and self.base is not None:
             twice = self.base.remeasurement
         verdict, remedy = judge(twice, error, emulated=self.conditions.emulated)
-        parts = halves(_first_pass(samples), self.time)
+        if kept and kept.verdict == "unverified":
+            verdict, remedy, twice = kept.verdict, kept.remedy, kept.remeasurement
+        parts = halves(first_pass(samples), self.time)
         return LatencyTable(
             name=self.name,
             conditions=self.conditions,
@@ -106,7 +110,7 @@ class Measured:
             if name in self.rows:
                 fresh = Row(median, low, high, int(rounds), int(reps), share)
                 before = rows.setdefault(self.rows[name], fresh)
-                if fresh.reach < before.reach:
+                if fresh.reach < before.reach or before.rounds == 0:
                     rows[self.rows[name]] = fresh
         order = [*(self.base.rows if self.base else ()), *self.rows.values()]
         return {placement: rows[placement] for placement in order if placement in rows}
@@ -128,22 +132,28 @@ class Measured:
         return {placement: reason for placement, reason in {**before, **now}.items() if placement not in rows}
 
     def _effort(self, samples: pd.DataFrame) -> Effort:
-        every = filtered(visits(_first_pass(samples), self.time))
         seconds = sum(unit.seconds for unit in self.units) + (self.base.effort.seconds if self.base else 0.0)
-        return Effort(
-            units=int(samples["unit"].nunique()),
-            visits=len(samples.groupby(["unit", "visit"])),
-            drift_percent=float(every["common"].std(ddof=0)) * 100,
-            preempted_share=float(samples["preempted"].mean()),
-            seconds=round(seconds, 1),
-        )
+        return effort(samples, self.time, seconds)
 
 
-def _first_pass(samples: pd.DataFrame) -> pd.DataFrame:
+def effort(samples: pd.DataFrame, column: TimeColumn, seconds: float) -> Effort:
+    """Sum up what raw samples took."""
+    every = filtered(visits(first_pass(samples), column))
+    return Effort(
+        units=int(samples["unit"].nunique()),
+        visits=len(samples.groupby(["unit", "visit"])),
+        drift_percent=float(every["common"].std(ddof=0)) * 100,
+        preempted_share=float(samples["preempted"].mean()),
+        seconds=round(seconds, 1),
+    )
+
+
+def first_pass(samples: pd.DataFrame) -> pd.DataFrame:
+    """The samples without those of the independent second pass."""
     return samples[~samples["item"].str.startswith(AGAIN)]
 
 
-def _second_pass(samples: pd.DataFrame, column: TimeColumn) -> pd.Series:
+def second_pass(samples: pd.DataFrame, column: TimeColumn) -> pd.Series:
     """The ms of the networks that were measured again, by themselves; empty where none was."""
     again = samples[samples["item"].str.startswith(AGAIN)]
     if again.empty:

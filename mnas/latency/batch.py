@@ -25,6 +25,10 @@ _LARGEST = 2**16
 _AT_ONCE = 1024
 """Encodings whose intermediate values stay in the cache of a core, and whose product no BLAS spreads over threads."""
 
+_BYTE = 255
+_ROWS = 16
+"""Encodings that are compared as one long row."""
+
 
 class _Segment(NamedTuple):
     """A table over (shape that is read, joint option), flat: (shapes * options,) each.
@@ -44,11 +48,11 @@ class ChainPrices(NamedTuple):
 
     Attributes:
         arity: number of options of every choice, (choices,).
-        strides: what an option index of a choice adds to the joint option of a segment, (segments, choices).
+        strides: what an option index of a choice adds to the joint option of a segment, (choices, segments).
         segments: their tables.
     """
 
-    arity: NDArray[np.uint64]
+    arity: NDArray[np.int64]
     strides: NDArray[np.float32]
     segments: tuple[_Segment, ...]
 
@@ -57,32 +61,39 @@ class ChainPrices(NamedTuple):
 
         The sum is NaN where a row was not measured, and where an index has no option.
         """
-        indices: NDArray[np.uint8] | NDArray[np.uint64]
-        if encodings.dtype == np.uint8:
-            indices = encodings.view(np.uint8)
-        else:
-            indices = encodings.astype(np.int64, copy=False).view(np.uint64)  # what is negative becomes huge
-        sums = np.empty(len(indices), np.complex128)
-        for start in range(0, len(indices), _AT_ONCE):
+        if encodings.dtype != np.uint8:
+            encodings = encodings.astype(np.int64, copy=False)
+        total, rows = np.empty(len(encodings)), np.empty(len(encodings))
+        for start in range(0, len(encodings), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            sums[part] = self._sums(indices[part])
-        return sums.real, sums.imag
+            sums = self._sums(encodings[part])
+            total[part], rows[part] = sums.real, sums.imag
+        return total, rows
 
-    def _sums(self, indices: NDArray[np.uint8] | NDArray[np.uint64]) -> NDArray[np.complex128]:
+    def _sums(self, indices: NDArray[np.integer]) -> NDArray[np.complex128]:
         wrong = None
-        if np.greater_equal(indices.max(axis=0), self.arity).any():
-            wrong = np.any(np.greater_equal(indices, self.arity), axis=1)
+        if not 0 <= np.bitwise_or.reduce(indices, axis=None) <= _BYTE or np.any(_largest(indices) >= self.arity):
+            wrong = np.any((indices < 0) | (indices >= self.arity), axis=1)
             indices = np.where(wrong[:, None], 0, indices)
-        joint = (self.strides @ indices.astype(np.float32).T).astype(np.intp)
+        joint = indices.astype(np.uint8, copy=False).astype(np.float32) @ self.strides
         sums = np.zeros(len(indices), np.complex128)
-        at = joint[0]
-        for segment, option in zip(self.segments, [*joint[1:], None], strict=True):
+        at, *rest = joint.T.astype(np.intp, order="C")
+        for segment, option in zip(self.segments, [*rest, None], strict=True):
             sums += segment.sums.take(at)
             if option is not None:
                 at = segment.after.take(at) + option
         if wrong is not None:
             sums[wrong] = np.nan
         return sums
+
+
+def _largest(indices: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """The largest index of each choice, (choices,), of indices that fit a byte; many rows at a time is faster."""
+    small = indices.astype(np.uint8, copy=False)
+    whole = len(small) - len(small) % _ROWS
+    many = small[:whole].reshape(-1, _ROWS * small.shape[1]).max(axis=0, initial=0)
+    found: NDArray[np.uint8] = np.vstack([many.reshape(_ROWS, -1), small[whole:]]).max(axis=0)
+    return found
 
 
 def compile_chain(space: SearchSpace, known: Mapping[Placement, float]) -> ChainPrices | None:
@@ -99,14 +110,14 @@ def compile_chain(space: SearchSpace, known: Mapping[Placement, float]) -> Chain
     if not isinstance(space, ChainSpace):
         return None
     counts = arity(space)
-    strides = np.zeros((len(space.segments), len(counts)), np.float32)
+    strides = np.zeros((len(counts), len(space.segments)), np.float32)
     segments: list[_Segment] = []
     shapes = {space.x: 0}
     for i, choices in enumerate(space.segments):
         sizes = counts[list(choices)].tolist()
-        if prod(sizes) * len(shapes) > _LARGEST:
+        if prod(sizes) * len(shapes) > _LARGEST or max(sizes, default=0) > _BYTE:
             return None
-        strides[i, list(choices)] = [prod(sizes[j + 1 :]) for j in range(len(sizes))]
+        strides[list(choices), i] = [prod(sizes[j + 1 :]) for j in range(len(sizes))]
         if i:
             segments[-1].after[:] *= prod(sizes)
         tabulated = _tabulate(space, i, shapes, known)
@@ -114,7 +125,7 @@ def compile_chain(space: SearchSpace, known: Mapping[Placement, float]) -> Chain
             return None
         segment, shapes = tabulated
         segments.append(segment)
-    return ChainPrices(counts.astype(np.uint64), strides, tuple(segments))
+    return ChainPrices(counts, strides, tuple(segments))
 
 
 def _tabulate(

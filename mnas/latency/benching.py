@@ -18,6 +18,7 @@ from mnas.ir import Architecture
 from mnas.latency.anchors import AnchorRatio, anchor_ratio
 from mnas.latency.filter import TimeColumn, estimate, filtered, visits
 from mnas.latency.foreign import priced_as
+from mnas.latency.innetwork import whole_conditions
 from mnas.latency.models import write_models
 from mnas.latency.table import LatencyTable
 from mnas.lower import read_metadata
@@ -219,7 +220,7 @@ class _Work:
 
 
 def _misfit(model: _Model, table: LatencyTable) -> list[str]:
-    return model.conditions.differences(table.conditions)
+    return model.conditions.differences(whole_conditions(table.conditions))
 
 
 def _result(

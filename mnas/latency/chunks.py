@@ -26,7 +26,7 @@ _MACS_PER_S = 9e9
 _RUN_S = 4e-4
 """Time of a run beside its MACs: cache eviction and calls."""
 _BUDGET_S = 150.0
-_REPEATS = ((6, 5), (6, 3), (5, 3), (4, 3), (3, 3))
+REPEATS = ((6, 5), (6, 3), (5, 3), (4, 3), (3, 3))
 """Passes and repetitions per unit, the best first. More visits beat more repetitions, which agree with each other."""
 
 
@@ -98,10 +98,12 @@ class Repeats(NamedTuple):
     reps: int
 
 
-def choose_repeats(chunks: Iterable[Iterable[Network]], loads: int, warmups: int) -> Repeats:
-    """Choose the most that are estimated to fit the time budget, else the fewest."""
+def choose_repeats(
+    chunks: Iterable[Iterable[Network]], loads: int, warmups: int, among: Iterable[tuple[int, int]] = REPEATS
+) -> Repeats:
+    """Choose the most that are estimated to fit the time budget, else the fewest; `among` begins with the most."""
     sweep = sum(seconds(network) for chunk in chunks for network in chunk)
-    for passes, reps in _REPEATS:
+    for passes, reps in among:
         if loads * passes * (reps + warmups) * sweep <= _BUDGET_S:
             break
     return Repeats(passes, reps)

@@ -27,6 +27,8 @@ _DRAWS = 48
 """Networks among which the best is taken, of either way to draw."""
 _STEPS = 150
 """Mutations on the way to a placement that draws do not meet."""
+_FAILURES = 20
+"""Placements in a row that were not reached, after which the rest is given up."""
 
 
 def cover(
@@ -145,39 +147,43 @@ def _best_path(
 
 def _tried(space: SearchSpace, lacking: Counter[Placement], rng: np.random.Generator) -> Iterator[Architecture]:
     """Yield networks that hold placements that are lacking, which are counted down, until none is found any more."""
+    pool: dict[Encoding, Architecture] = {}
     fruitful = True
-    while +lacking:
+    while +lacking and fruitful:
         drawn = [tuple(row) for draw in (sample, sample_biased) for row in draw(space, rng, _DRAWS).tolist()]
-        networks = {encoding: space.decode(encoding) for encoding in drawn}
-        held = {encoding: Counter(executed(network, True)) for encoding, network in networks.items()}
-        if not fruitful:
-            target = next(iter(+lacking))
-            encoding = max(networks, key=lambda each: _likeness(networks[each], target))
-            encoding, network = _approached(space, encoding, target, rng)
-            networks[encoding], held[encoding] = network, Counter(executed(network, True))
-            if target not in held[encoding]:
-                del lacking[target]  # no network holds it, or none that is easily found
+        pool = {encoding: space.decode(encoding) for encoding in drawn}
+        held = {encoding: Counter(executed(network, True)) for encoding, network in pool.items()}
         fruitful = False
         while _gain(lacking, held[best := max(held, key=lambda each: _gain(lacking, held[each]))]):
             lacking.subtract(lacking & held[best])
             fruitful = True
-            yield networks[best]
+            yield pool[best]
+    failures = 0
+    while +lacking and failures < _FAILURES:
+        target = next(iter(+lacking))
+        start = max(pool, key=lambda encoding: _likeness(pool[encoding], target))
+        found = _approached(space, start, target, rng)
+        if found is None:
+            del lacking[target]  # no network holds it, or none that is easily found
+            failures += 1
+            continue
+        failures = 0
+        pool[found] = space.decode(found)
+        lacking.subtract(lacking & Counter(executed(pool[found], True)))
+        yield pool[found]
 
 
-def _approached(
-    space: SearchSpace, encoding: Encoding, target: Placement, rng: np.random.Generator
-) -> tuple[Encoding, Architecture]:
-    """Mutate a network until it holds `target`, keeping what does not make it less like it."""
-    network = space.decode(encoding)
-    likeness = _likeness(network, target)
+def _approached(space: SearchSpace, encoding: Encoding, target: Placement, rng: np.random.Generator) -> Encoding | None:
+    """Mutate a network until one holds `target`, keeping what does not make it less like it."""
+    likeness = 0.0
     for _ in range(_STEPS if any(arity(space) > 1) else 0):
-        if target in network.placements and target in executed(network, True):
-            break
         other = mutate(space, encoding, rng)
-        changed = space.decode(other)
-        if (near := _likeness(changed, target)) >= likeness:
-            encoding, network, likeness = other, changed, near
-    return encoding, network
+        network = space.decode(other)
+        if target in network.placements and target in executed(network, True):
+            return other
+        if (near := _likeness(network, target)) >= likeness:
+            encoding, likeness = other, near
+    return None
 
 
 def _operates(placement: Placement) -> bool:

@@ -86,7 +86,7 @@ def _samples(table: LatencyTable) -> Finding:
         return Finding("samples", False, "there are none: the rows cannot be checked against them")
     times = samples[["wall_ns", "cpu_ns"]]
     negative = samples.loc[(times < 0).any(axis=1), "item"].unique().tolist()
-    lost = sorted({str(placement) for placement in table.rows} - set(samples["item"]))
+    lost = sorted({str(placement) for placement, row in table.rows.items() if row.rounds} - set(samples["item"]))
     if negative or lost:
         return Finding("samples", False, "rows without raw samples, or with negative times", (*negative, *lost))
     return Finding("samples", True, f"{len(samples)} runs of {samples['item'].nunique()} models")

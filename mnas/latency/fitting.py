@@ -62,6 +62,18 @@ def fit(rows: Mapping[Placement, float], networks: Sequence[MeasuredNetwork]) ->
     return Fitted(found, check(predicted[test], ms[test], width))
 
 
+def recheck(kept: Calibration, rows: Mapping[Placement, float], networks: Sequence[MeasuredNetwork]) -> Fitted:
+    """Check a calibration that is kept on the test networks, as `fit` does its own."""
+    tests = [(Architecture.parse(network.architecture), network.ms) for network in networks if network.role == "test"]
+    times, usable = kept.corrected(rows), []
+    for architecture, ms in tests:
+        placements = executed(architecture, kept.folds_constants)
+        if all(placement in times for placement in placements):
+            usable.append((sum(times[placement] for placement in placements), len(placements), ms))
+    total, number, measured = np.array(usable, np.float64).reshape(-1, 3).T
+    return Fitted(kept, check(kept.ms(total, number), measured, kept.interval_relative))
+
+
 class _Parts(NamedTuple):
     """What networks are made of.
 

@@ -8,22 +8,26 @@ networks of a cover (see `cover`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from mnas.devices import Device
 from mnas.errors import CheckError, ConfigError
-from mnas.ir import Architecture
+from mnas.ir import Architecture, Placement
+from mnas.latency.cover import cover
 from mnas.latency.pricing import executed
 from mnas.lower import Format, node_of
 from mnas.runtimes import COLUMNS, Conditions, Measurement, NodeProfiler, Plan, Runtime, runtimes
+from mnas.spaces import SearchSpace
 
+RowSource = Literal["isolated", "in-network"]
 ROWS = "rows=in-network"
 """Stands in the options of conditions, so that such tables are never merged with others."""
-REPEATS = ((4, 12), (3, 12), (3, 8), (2, 8), (2, 6))
+NODE_REPEATS = ((4, 12), (3, 12), (3, 8), (2, 8), (2, 5), (2, 3))
 """Passes and repetitions per unit, the best first: microseconds are whole numbers, so that each visit averages many."""
 _NEAR, _NEAR_NS = 1.25, 2000
 """Runs of a node count up to this factor and so many ns above their median; the core was taken away in others."""
@@ -91,6 +95,21 @@ def in_network(runtime: Runtime, covers: Mapping[str, Architecture]) -> InNetwor
     return InNetwork(runtime, covers)
 
 
+def cover_networks(
+    space: SearchSpace | None, architectures: Iterable[Architecture], rows: Collection[Placement], seed: int
+) -> dict[str, Architecture]:
+    """Name the networks in which `rows` are measured: a cover of the space, and those given that hold any of them."""
+    wanted = set(rows)
+    given = [each for each in architectures if not wanted.isdisjoint(each.placements)]
+    chosen = (*(cover(space, rows, seed=seed) if space else ()), *given)
+    return {f"cover-{i:03d}": architecture for i, architecture in enumerate(chosen)}
+
+
+def whole_conditions(conditions: Conditions) -> Conditions:
+    """The conditions that whole networks were measured under beside rows of either kind."""
+    return replace(conditions, options=";".join(o for o in conditions.options.split(";") if o != ROWS))
+
+
 def unattributed_share(nodes: pd.DataFrame, covers: Mapping[str, Architecture]) -> float:
     """The share of the node time that belongs to no op, 0..1."""
     total = float(nodes["ns"].sum())
@@ -120,13 +139,14 @@ def row_samples(nodes: pd.DataFrame, covers: Mapping[str, Architecture]) -> pd.D
     middle = kept.groupby(keys, sort=False)["ns"].transform("median")
     near = kept[kept["ns"] <= _NEAR * middle + _NEAR_NS]
     each = near.groupby(keys, sort=True).agg(ns=("ns", "mean"), preempted=("preempted", "mean")).reset_index()
-    summed = each.groupby(["item", "visit", "round", "op"], sort=True).agg(ns=("ns", "sum"), preempted=("preempted", "mean"))
-    rows = [
-        (text, visit, round_, 0, ns, ns, lost)
-        for (item, visit, round_), own in summed.reset_index().groupby(["item", "visit", "round"], sort=False)
-        for lost in [bool(own["preempted"].mean() > 0.5)]
-        for text, ns in _texts(covers[item], dict(zip(own["op"], own["ns"].round().astype(int), strict=True)))
-    ]
+    summed = each.groupby(["item", "visit", "round", "op"], sort=True).agg(
+        ns=("ns", "sum"), preempted=("preempted", "mean")
+    )
+    rows = []
+    for (visit, round_), own in summed.reset_index().groupby(["visit", "round"], sort=False):
+        network, lost = covers[own["item"].iloc[0]], bool(own["preempted"].mean() > 0.5)
+        ns = dict(zip(own["op"], own["ns"].round().astype(int), strict=True))
+        rows += [(text, visit, round_, 0, each, each, lost) for text, each in _texts(network, ns)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype(COLUMNS).sort_values("visit", kind="stable", ignore_index=True)
 

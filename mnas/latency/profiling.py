@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from math import isnan
 from pathlib import Path
@@ -15,7 +16,8 @@ from mnas.devices import device as find_device
 from mnas.errors import ConfigError, MnasError
 from mnas.ir import Architecture, Network, Placement
 from mnas.latency.assembly import Measured
-from mnas.latency.chunks import choose_repeats, pack
+from mnas.latency.chunks import REPEATS, choose_repeats, pack
+from mnas.latency.innetwork import NODE_REPEATS, InNetwork, RowSource, cover_networks, in_network
 from mnas.latency.measuring import Work
 from mnas.latency.networks import draw_networks, roles
 from mnas.latency.partial import Partial
@@ -47,6 +49,7 @@ def profile(
     reps: int | None = None,
     networks: tuple[int, int, int] = (20, 19, 20),
     architectures: Sequence[Architecture] = (),
+    rows: RowSource = "isolated",
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LatencyTable:
@@ -78,6 +81,9 @@ def profile(
         networks: numbers of calibration, interval and test networks; 50 or more calibration networks correct single
             rows too (see `correct`). A space with fewer networks gives fewer of each, in proportion.
         architectures: networks whose placements are measured too.
+        rows: what a row is: "isolated", its op measured alone, or "in-network", its nodes timed inside networks that
+            together hold every row three times (see `in_network`); such rows are not measured again. The tables of
+            both kinds hold under unlike conditions.
         seed: of networks, weights, packing and orders.
         progress: called before each process, and at the end.
 
@@ -97,21 +103,26 @@ def profile(
     if not max_minutes >= 0:
         raise ConfigError(f"max_minutes must not be negative, got {max_minutes}")
     target = find_device(device) if isinstance(device, str) else device
-    chosen = runtimes[runtime]
+    chosen = runtimes[runtime] if rows == "isolated" else in_network(runtimes[runtime], {})
     prefix = table_prefix(default_out(space, target, runtime, dtype) if out is None else out)
     partial = Partial(prefix)
-    with _disk(prefix), partial.locked():
+    with disk(prefix), partial.locked():
         base = partial.base()
         conditions = chosen.conditions(target, Plan(num_threads=num_threads), dtype)
         whole = _networks(space, base, conditions, networks, seed, prefix)
-        rows = {str(placement): placement for placement in _missing(space, architectures, base, remeasure)}
-        if base is not None and not rows:
+        asked = {str(placement): placement for placement in _missing(space, architectures, base, remeasure)}
+        if base is not None and not asked:
             partial.tidy()
             return base
-        items: dict[str, Network] = {**{name: network for name, (network, _) in whole.items()}, **rows}
+        measured_in: Mapping[str, Network] = asked
+        if isinstance(chosen, InNetwork):
+            chosen = replace(chosen, covers=cover_networks(space, architectures, asked.values(), seed))
+            measured_in = chosen.covers
+        items: dict[str, Network] = {**{name: network for name, (network, _) in whole.items()}, **measured_in}
         anchors = [name for name, (_, role) in whole.items() if role == "anchor"]
         chunks = pack(items, anchors, max_memory_gb, seed)
-        default = choose_repeats([[items[name] for name in chunk] for chunk in chunks], loads, Plan().warmups)
+        among = NODE_REPEATS if isinstance(chosen, InNetwork) else REPEATS
+        default = choose_repeats([[items[name] for name in chunk] for chunk in chunks], loads, Plan().warmups, among)
         rounds = Plan(
             default.passes if passes is None else passes,
             default.reps if reps is None else reps,
@@ -120,7 +131,7 @@ def profile(
         clock, show = time_column(target, num_threads), progress or silent
         tests = [name for name, (_, role) in whole.items() if role == "test"]
         work = Work(
-            partial, items, chunks, list(rows), anchors, tests, target, chosen, dtype, loads, rounds, clock,
+            partial, items, chunks, [name for name in asked if name in items], anchors, tests, target, chosen, dtype, loads, rounds, clock,
             max_minutes, max_memory_gb, seed, show,
         )  # fmt: skip
         texts = {name: (str(network), role) for name, (network, role) in whole.items()}
@@ -133,7 +144,7 @@ def profile(
         }
         partial.begin(plan | work.plan(), base)
         units = work.units()
-        measured = Measured(prefix.name, conditions, clock, facts(target), rows, texts, units, base, version("mnas"))
+        measured = Measured(prefix.name, conditions, clock, facts(target), asked, texts, units, base, version("mnas"))
         show(len(units), len(units), "done")
         table = save_table(measured.table(), prefix)
         partial.remove()
@@ -231,7 +242,7 @@ def _networks(
 
 
 @contextmanager
-def _disk(prefix: Path) -> Iterator[None]:
+def disk(prefix: Path) -> Iterator[None]:
     """A full disk, or a folder that cannot be written, ends cleanly."""
     try:
         yield

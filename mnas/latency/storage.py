@@ -326,6 +326,6 @@ def _read_row(cells: list[str]) -> tuple[Placement, Row]:
             raise ValueError(f"{name} must be a positive number, got {value}")
     if not low <= median <= high:
         raise ValueError(f"median_ms {median} must lie between ci_low_ms {low} and ci_high_ms {high}")
-    if rounds < 1 or reps < 1 or not 0 <= share <= 1:
-        raise ValueError("rounds and reps must be at least 1 and preempted_share in 0..1")
+    if min(rounds, reps) < 0 or (rounds == 0) != (reps == 0) or not 0 <= share <= 1:
+        raise ValueError("rounds and reps must be at least 1 (or both 0: not measured) and preempted_share in 0..1")
     return Placement.parse(cells[0]), Row(median, low, high, rounds, reps, share)

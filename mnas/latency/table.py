@@ -44,7 +44,8 @@ class Row(NamedTuple):
         median_ms: median over visits, at the typical speed of the measurement.
         ci_low_ms: low end of its 95 % interval over visits.
         ci_high_ms: high end.
-        rounds: number of visits, each in another round over all items.
+        rounds: number of visits, each in another round over all items; 0 where it was not measured on the device, but
+            tailored to it (see `mnas.latency.tailoring`).
         reps: number of timed runs that count: those during which the core was taken away are left out where at
             least half of a visit remains.
         preempted_share: share of the runs during which the system took the core away, 0..1.

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mnas.ir import Layer, Placement, Shape
-from mnas.ir.layers import Act, Conv, Join, Linear, Norm, Pool, Seq, Window, Zero
+from mnas.ir.layers import Act, Conv, Join, Linear, Pool, Seq, Window
 
 
 def shares(placement: Placement) -> dict[str, float]:
@@ -38,11 +38,9 @@ def _kinds(layer: Layer, x: Shape) -> Iterator[tuple[str, int]]:
             yield f"{grouped}convolution {kernel[0]}x{kernel[1]}", layer.cost(x).macs
         case Linear():
             yield "linear", layer.cost(x).macs
-        case Pool(kind):
-            yield f"{kind} pool", x.size
-        case Act(kind):
+        case Pool(kind) | Act(kind):
             yield kind, x.size
         case Window():
             yield "window", x.size
-        case Norm() | Zero():
-            pass  # folded into a neighbour, or a constant
+        case _:
+            pass  # a norm is folded into a neighbour, zeros are a constant

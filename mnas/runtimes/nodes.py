@@ -43,7 +43,9 @@ class Operator(NamedTuple):
 
 def source(path: Path) -> dict[str, Operator]:
     """The operators of an ONNX file by the tensors they give."""
-    return {output: Operator(kind, inputs) for _, kind, inputs, outputs in runner.graph(str(path)) for output in outputs}
+    return {
+        output: Operator(kind, inputs) for _, kind, inputs, outputs in runner.graph(str(path)) for output in outputs
+    }
 
 
 def tensors(nodes: runner.Nodes, model: Mapping[str, Operator]) -> list[str]:
@@ -53,7 +55,8 @@ def tensors(nodes: runner.Nodes, model: Mapping[str, Operator]) -> list[str]:
         nodes: in order of execution.
         model: what `source` gave.
     """
-    readers, makers = defaultdict(list), {}
+    readers: dict[str, list[int]] = defaultdict(list)
+    makers: dict[str, int] = {}
     for i, (_, _, inputs, outputs, *_) in enumerate(nodes):
         makers |= dict.fromkeys(outputs, i)
         for tensor in inputs:
@@ -90,9 +93,7 @@ def _convolution(tensor: str, model: Mapping[str, Operator]) -> str:
     return at
 
 
-def node_frame(
-    visits: Mapping[int, runner.Nodes], samples: pd.DataFrame, models: Mapping[str, Path]
-) -> pd.DataFrame:
+def node_frame(visits: Mapping[int, runner.Nodes], samples: pd.DataFrame, models: Mapping[str, Path]) -> pd.DataFrame:
     """Lay out the nodes of visits as one row per node and run.
 
     Args:
@@ -104,16 +105,18 @@ def node_frame(
         A frame with `NODE_COLUMNS`.
     """
     known: dict[str, dict[str, Operator]] = {}
-    runs = samples[samples["visit"].isin(list(visits))]
+    runs = samples[samples["visit"].isin(list(visits))].set_index("visit")
     parts = []
-    for visit, run in runs.groupby("visit", sort=True):
-        nodes, item = visits[int(visit)], str(run["item"].iloc[0])  # type: ignore[call-overload]
+    for visit, nodes in visits.items():
+        run = runs.loc[[visit]]
+        item = str(run["item"].iloc[0])
         if item not in known:
             known[item] = source(models[item])
         us = np.array([node[4] for node in nodes], np.int64).reshape(len(nodes), len(run))
-        columns = {name: np.tile(run[name].to_numpy(), len(nodes)) for name in ("visit", "round", "rep", "preempted")}
+        columns = {name: np.tile(run[name].to_numpy(), len(nodes)) for name in ("round", "rep", "preempted")}
         numbers = np.arange(len(nodes)).repeat(len(run))
         tensor = np.array(tensors(nodes, known[item]), object).repeat(len(run))
-        parts.append(pd.DataFrame({**columns, "item": item, "node": numbers, "tensor": tensor, "ns": us.ravel() * _US + _HALF_US}))
+        own = {"item": item, "visit": visit, "node": numbers, "tensor": tensor, "ns": us.ravel() * _US + _HALF_US}
+        parts.append(pd.DataFrame(columns | own))
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(NODE_COLUMNS))
     return frame[list(NODE_COLUMNS)].astype(NODE_COLUMNS)

@@ -2,12 +2,13 @@
 
 It is copied to devices, so it needs only the standard library, numpy and the runtime's wheel, and runs on Python 3.10.
 
-Request: `runtime`, `wheel`, `models` (paths), `profiled` (indices of the models whose nodes are timed; none by
-default), `passes`, `reps`, `warmups`, `seed`, `num_threads`, `evict_kib`. Response: `schema`, `runtime_version`, `checksums` and `failed` (by index of the model, as text) and `visits` in order
-of time, each `[model, round, [wall_ns, ...], [cpu_ns, ...], [preempted, ...]]`, with the nodes at the end if the model
-is profiled, each `[name, kind, [input, ...], [output, ...], [us, ...]]` in order of execution; or `schema` and `missing`,
-the module that could not be imported. CPU times are those of the calling thread, less the cost of reading its clock.
-While it works, `response.json.progress` names the model it is busy with.
+Request: `runtime`, `wheel`, `models` (paths), `profiled` (indices of models whose nodes are timed; none by default),
+`passes`, `reps`, `warmups`, `seed`, `num_threads`, `evict_kib`. Response: `schema`, `runtime_version`, `checksums` and
+`failed` (by index of the model, as text) and `visits` in order of time, each `[model, round, [wall_ns, ...],
+[cpu_ns, ...], [preempted, ...]]` and, if the model is profiled, its nodes in order of execution, each `[name, kind,
+[input, ...], [output, ...], [us, ...]]`; or `schema` and `missing`, the module that could not be imported. CPU times
+are those of the calling thread, less the cost of reading its clock. While it works, `response.json.progress` names the
+model it is busy with.
 """
 
 from __future__ import annotations

@@ -30,12 +30,16 @@ class Surrogate:
         entropy: float = 0.05,
         optimism: float = 1.0,
         first: int = 16,
+        elites: int = 8,
+        warm: int = 0,
+        pk: float = 1.0,
     ) -> None:
         self._space, self._seed = space, seed
         self._objective = objective or Objective(space)
         self._policy = policy
         self._steps, self._draws, self._lr, self._entropy = steps, draws, lr, entropy
         self._optimism, self._first = optimism, first
+        self._elites, self._warm, self._pk = elites, warm, pk
         self._met: set[Architecture] = set()
         self._encodings: list[Encoding] = []
         self._quality: list[float] = []
@@ -90,8 +94,15 @@ class Surrogate:
         model = Ensemble(np.array(self._encodings), (sizes - mu) / sd, _winsorized(quality), options)
         policy = make_policy(self._policy, self._space, self._told, lr=self._lr)
         seen: dict[Encoding, tuple[float, float, float]] = {}
+        ems = np.array([p.latency_ms for p in self._objective.prospects(self._encodings)])
+        top = np.argsort(-self._objective.rewards(quality, ems))[: self._elites]
+        best = np.array(self._encodings)[top]
+        for _ in range(self._warm):
+            policy.ascend(best, lambda ll: np.ones_like(ll), self._entropy)
         for _ in range(self._steps):
             drawn = policy.sample(rng, self._draws)
+            if not self._warm:
+                drawn = np.concatenate([drawn, best])
             encodings = as_encodings(drawn)
             new = list(dict.fromkeys(e for e in encodings if e not in seen))
             if new:
@@ -109,12 +120,13 @@ class Surrogate:
             spread = score.std()
             adv = (score - score.mean()) / (spread if spread > 0 else 1.0)
             policy.ascend(drawn, lambda _: adv, self._entropy)
-        pool = [e for e, v in seen.items() if v[2] > 0]
+        old = set(self._encodings)
+        pool = [e for e, v in seen.items() if v[2] > 0 and e not in old]
         if not pool:
             return
         m, d, ms = np.array([seen[e] for e in pool]).T
         for _ in range(4 * n):
-            j = int(np.argmax(self._objective.rewards(m + rng.exponential(self._optimism) * d, ms)))
+            j = int(np.argmax(self._objective.rewards(m + rng.exponential(self._pk) * d, ms)))
             yield pool[j]
             m[j] = -np.inf
 
