@@ -1,8 +1,10 @@
 """Few-shot transfer on recorded latencies: `python -m benchmarks.transfer --table FILE --target COLUMN --sources A,B`.
 
 The table is a CSV with the column `arch`, digits that name an op each, and latency columns in ms. Features are the
-digits one-hot and how often each op occurs. Every draw measures `--budget` networks of the target; all methods see
-the same random draws, but for the one whose networks are chosen. All networks, measured ones too, are judged.
+digits one-hot and how often each op occurs. Every draw measures as many networks of the target as the budget says;
+all methods see the same random draws, but for those whose networks are chosen. Networks that were measured are judged
+too, but not for coverage. `--sources ''` compares methods without any known device. `--out` adds the medians to a CSV;
+a second run of the same table, target and sources replaces its rows.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
-from mnas.errors import DataError, MnasError
+from mnas.errors import ConfigError, DataError, MnasError
 from mnas.files import write_text
-from mnas.latency import choose, transfer
+from mnas.latency import choose, choose_next, transfer
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+KEYS = ["table", "target", "sources"]
 
 
 def features(archs: pd.Series) -> Floats:
@@ -28,6 +32,15 @@ def features(archs: pd.Series) -> Floats:
     digits = np.array([list(arch) for arch in archs]).astype(np.int64)
     onehot = digits[:, :, None] == np.arange(digits.max() + 1)
     return np.hstack([onehot.reshape(len(digits), -1), onehot.sum(axis=1)]).astype(np.float64)
+
+
+def two_step(sources: Floats, onehot: Floats, target: Floats, budget: int, seed: int) -> Ints:
+    """Half of the budget fills the space, the rest is chosen by what that half measured."""
+    first = choose(sources, onehot, max(2, budget // 2), seed)
+    count = budget - len(first)
+    if not count:
+        return first
+    return np.concatenate([first, choose_next(sources, onehot, first, target[first], count, seed)])
 
 
 def ridge(sources: Floats, measured_idx: Ints, measured_ms: Floats) -> Floats:
@@ -49,40 +62,44 @@ def judge(target: Floats, sources: Floats, onehot: Floats, budget: int, draws: i
     rows: list[dict[str, object]] = []
 
     def row(method: str, draw: int, ms: Floats, covered: float = np.nan) -> None:
-        error = np.abs(ms / target - 1) * 100
-        rows.append(
-            {
-                "method": method,
-                "draw": draw,
-                "spearman": spearman(ms, target),
-                "mape_percent": error.mean(),
-                "median_ape_percent": np.median(error),
-                "covered_percent": covered,
-            }
-        )
+        mape = float(np.abs(ms / target - 1).mean()) * 100
+        found = {"spearman": spearman(ms, target), "mape_percent": mape, "covered_percent": covered}
+        rows.append({"method": method, "budget": budget, "draw": draw, **found})
 
     def ours(method: str, draw: int, known: Floats, idx: Ints) -> None:
         found = transfer(known, onehot, idx, target[idx])
-        inside = (found.low_ms <= target) & (target <= found.high_ms)
-        inside[idx] = False
-        row(method, draw, found.ms, 100 * float(inside.sum()) / (len(target) - len(idx)))
+        inside = np.delete((found.low_ms <= target) & (target <= found.high_ms), idx)
+        row(method, draw, found.ms, 100 * float(inside.mean()) if len(inside) else np.nan)
 
     for draw in range(draws):
         idx = np.random.default_rng(draw).choice(len(target), budget, replace=False)
-        ours("transfer", draw, sources, idx)
-        ours("transfer, chosen networks", draw, sources, choose(sources, onehot, budget, draw))
-        row("ridge in log space", draw, ridge(sources, idx, target[idx]))
-        ours("transfer, no source", draw, none, idx)
+        if len(sources):
+            ours("transfer", draw, sources, idx)
+            ours("transfer, space-filling networks", draw, sources, choose(sources, onehot, budget, draw))
+            ours("transfer, two-step networks", draw, sources, two_step(sources, onehot, target, budget, draw))
+            row("ridge in log space", draw, ridge(sources, idx, target[idx]))
+        ours("no source", draw, none, idx)
+        ours("no source, space-filling networks", draw, none, choose(none, onehot, budget, draw))
+        ours("no source, two-step networks", draw, none, two_step(none, onehot, target, budget, draw))
     for i, source in enumerate(sources):
-        row(f"source {i} itself", 0, source)
+        row(f"source {i} as it is", 0, source)
     return pd.DataFrame(rows)
 
 
 def summary(judged: pd.DataFrame) -> pd.DataFrame:
-    """Medians over draws, with the 10th and 90th percentile of Spearman."""
-    group = judged.groupby("method", sort=False)
-    low, high = (group["spearman"].quantile(q) for q in (0.1, 0.9))
-    return group.median(numeric_only=True).drop(columns="draw").assign(spearman_p10=low, spearman_p90=high)
+    """Medians over draws and the 10th and 90th percentile of Spearman; coverage is the mean, which is what it means."""
+    group = judged.groupby(["method", "budget"], sort=False)
+    spearmans = group["spearman"]
+    return pd.DataFrame(
+        {
+            "draws": group["draw"].nunique(),
+            "spearman_median": spearmans.median(),
+            "spearman_p10": spearmans.quantile(0.1),
+            "spearman_p90": spearmans.quantile(0.9),
+            "mape_percent_median": group["mape_percent"].median(),
+            "covered_percent": group["covered_percent"].mean(),
+        }
+    ).reset_index()
 
 
 def read(table: Path, names: list[str]) -> pd.DataFrame:
@@ -101,31 +118,49 @@ def read(table: Path, names: list[str]) -> pd.DataFrame:
     return frame
 
 
+def add(out: Path, found: pd.DataFrame) -> None:
+    """Write results into a CSV in place of those of the same table, target and sources."""
+    before = pd.read_csv(out, keep_default_na=False, dtype=str) if out.exists() else None
+    text = found.to_csv(index=False, float_format="%.4g")
+    if before is not None:
+        same = (before[KEYS] == found[KEYS].iloc[0].astype(str)).all(axis=1)
+        header, _, body = text.partition("\n")
+        kept = before[~same].to_csv(index=False, header=False)
+        text = f"{header}\n{kept}{body}"
+    write_text(out, text)
+
+
 def main() -> None:
-    """Print medians over draws; write every draw where asked."""
+    """Print medians over draws; add them to a file where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--target", required=True)
-    parser.add_argument("--sources", required=True, help="columns, separated by commas")
-    parser.add_argument("--budget", type=int, default=10)
+    parser.add_argument("--target", required=True, help="column")
+    parser.add_argument("--sources", required=True, help="columns, separated by commas; '' for none")
+    parser.add_argument("--budget", default="10", help="numbers of measured networks, separated by commas")
     parser.add_argument("--draws", type=int, default=30)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    names = args.sources.split(",")
+    names = [name for name in args.sources.split(",") if name]
     try:
+        budgets = [int(budget) for budget in args.budget.split(",")]
         frame = read(args.table, [args.target, *names])
-        sources = frame[names].to_numpy(np.float64).T
-        target = frame[args.target].to_numpy(np.float64)
-        judged = judge(target, sources, features(frame["arch"]), args.budget, args.draws)
-    except (MnasError, OSError) as error:
+        if not all(2 <= budget <= len(frame) for budget in budgets):
+            raise ConfigError(f"budgets {args.budget}: from 2 to {len(frame)} networks")
+        sources = frame[names].to_numpy(np.float64).T.reshape(len(names), len(frame))
+        target, onehot = frame[args.target].to_numpy(np.float64), features(frame["arch"])
+        judged = pd.concat([judge(target, sources, onehot, budget, args.draws) for budget in budgets])
+    except (MnasError, OSError, ValueError) as error:
         parser.error(str(error))
-    print(f"{args.target} from {args.sources}: {len(frame)} networks, {args.budget} measured, {args.draws} draws")
+    print(f"{args.target} from {args.sources or 'features only'}: {len(frame)} networks, {args.draws} draws")
     for name in [args.target, *names]:
         tied = frame[name].duplicated(keep=False).mean()
-        print(f"{name}: {frame[name].nunique()} different values, {tied:.1%} of networks share theirs with another")
-    print(summary(judged).round(3).to_string())
+        whole = "whole ms, " if (frame[name] % 1 == 0).all() else ""
+        print(f"{name}: {whole}{frame[name].nunique()} different values, {tied:.1%} of networks share theirs")
+    found = summary(judged)
+    print(found.round(3).to_string(index=False))
     if args.out:
-        write_text(args.out, judged.to_csv(index=False, float_format="%.6g"))
+        place = {"table": args.table.name, "target": args.target, "sources": " ".join(names)}
+        add(args.out, found.assign(**place)[[*KEYS, *found.columns]])
 
 
 if __name__ == "__main__":

@@ -85,6 +85,6 @@ def _said(message: str, code: int) -> int:
 
 def _resumes(arguments: list[str]) -> str:
     """How to go on after an interruption, for verbs that keep what is finished."""
-    if not {"profile", "search", "demo"} & set(arguments[:1]):
+    if not {"profile", "search", "demo"} & set(arguments[:1]) and arguments[:2] != ["tables", "transfer"]:
         return ""
     return f"; what is finished is kept, go on with: {shlex.join(['mnas', *arguments])}"

@@ -20,14 +20,24 @@ if TYPE_CHECKING:
 @click.option(
     "--skip-unknown", is_flag=True, help="Price operators of a model file that mnas does not know as nothing."
 )
+@click.option(
+    "--on-missing",
+    type=click.Choice(["error", "estimate"]),
+    default="error",
+    show_default=True,
+    help="What to do about rows the table lacks: stop, or estimate them from those it has.",
+)
 @click.option("--top", default=10, show_default=True, help="How many ops to print, the slowest first.")
 @verb("mnas.predict/1")
-def command(output: Output, seed: int, target: str, table_name: str, skip_unknown: bool, top: int) -> None:
+def command(
+    output: Output, seed: int, target: str, table_name: str, skip_unknown: bool, on_missing: str, top: int
+) -> None:
     """Price TARGET with a latency table: total, 90 % interval, slowest ops.
 
     TARGET is a file with an architecture's text, a published network (mnasnet-a1), a run folder, a checkpoint, or any
     ONNX or TFLite file. A file that mnas did not write is priced by the primitive ops it is made of; coverage says how
-    much of it is understood. Rows the table lacks are an error that names the command to measure them (exit code 5).
+    much of it is understood. Rows the table lacks are an error that names the command to measure them (exit code 5);
+    estimates of them are marked, and widen the interval.
 
     \b
     Examples:
@@ -36,17 +46,20 @@ def command(output: Output, seed: int, target: str, table_name: str, skip_unknow
     """
     from mnas.deploy import architecture_of
     from mnas.latency import load_table, priced_as, report
+    from mnas.latency.pricing import executed
     from mnas.reading import is_model, read_model
 
     prices = load_table(table_name)
     model = read_model(target) if is_model(target) else None
     network = priced_as(model, prices, skip_unknown=skip_unknown) if model else architecture_of(target)
+    if on_missing == "estimate":
+        prices = prices.completed(executed(network, prices.calibration.folds_constants))
     try:
         estimate = prices.predict(network)
     except MissingLatencyError as error:
         what = f"{'--space primitives --from' if network is model else '--arch'} {shlex.quote(target)}"
         raise MissingLatencyError(prices.name, error.missing, error.command.replace("--arch FILE", what)) from None
-    rows = prices.explain(network)
+    rows, guessed = prices.explain(network), prices.estimated_share(network)
     foreign = model if network is model else None
     document = {
         "target": target,
@@ -55,16 +68,18 @@ def command(output: Output, seed: int, target: str, table_name: str, skip_unknow
         "total_ms": estimate.ms,
         "low_ms": estimate.low_ms,
         "high_ms": estimate.high_ms,
-        "coverage": foreign.coverage().macs if foreign else 1.0,
+        "coverage": (foreign.coverage().macs if foreign else 1.0) * (1 - guessed),
         "coverage_nodes": foreign.coverage().nodes if foreign else 1.0,
+        "estimated_share": guessed,
         "unknown": [each._asdict() for each in foreign.unknown] if foreign else [],
         "conditions": prices.conditions.to_dict(),
         "remeasurement_mape_percent": report(prices)["remeasurement_mape_percent"],
-        "rows": [{"placement": str(placement), "ms": ms} for placement, ms in rows],
+        "rows": [{"placement": str(p), "ms": ms, "estimated": p in prices.estimated} for p, ms in rows],
     }
 
     def people() -> None:
-        shown = [(str(placement), f"{ms:.4f}", f"{100 * ms / estimate.ms:.1f}") for placement, ms in rows[:top]]
+        named = [(f"{p}{' (estimated)' if p in prices.estimated else ''}", ms) for p, ms in rows[:top]]
+        shown = [(name, f"{ms:.4f}", f"{100 * ms / estimate.ms:.1f}") for name, ms in named]
         rest = sum(ms for _, ms in rows[top:])
         others = [("the other ops", f"{rest:.4f}", f"{100 * rest / estimate.ms:.1f}")] if rest else []
         base = estimate.ms - sum(ms for _, ms in rows)
@@ -73,7 +88,7 @@ def command(output: Output, seed: int, target: str, table_name: str, skip_unknow
             f"{estimate.ms:.3f} ms  ({estimate.low_ms:.3f} to {estimate.high_ms:.3f}, 90 %)",
             ("op @ input", "ms", "%"),
             shown,
-            caption="\n".join([*_covered(foreign), f"{prices.name}: {prices.summary()}"]),
+            caption="\n".join([*_covered(foreign), *_guessed(guessed), f"{prices.name}: {prices.summary()}"]),
         )
 
     output.emit(document, people=people)
@@ -86,3 +101,8 @@ def _covered(model: ForeignModel | None) -> list[str]:
     nodes, macs = model.coverage()
     lines = [f"{100 * nodes:.1f} % of the operators and {100 * macs:.1f} % of the MACs are understood and priced"]
     return lines + [f"not priced: {each.node} ({each.operator}): {each.reason}" for each in model.unknown]
+
+
+def _guessed(share: float) -> list[str]:
+    """How much of a prediction rests on rows that were not measured."""
+    return [f"{100 * share:.1f} % of the ms of rows are estimated, not measured"] if share else []

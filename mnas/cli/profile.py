@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mnas.cli.output import Output, number, table, verb
+
+if TYPE_CHECKING:
+    from mnas.latency import RowSource
 
 
 @click.command("profile")
@@ -65,6 +69,7 @@ def command(
     \b
     Examples:
       mnas profile --space mnasnet-small --runtime litert -o my_table
+      mnas profile --space mnasnet-small --runtime onnxruntime --rows in-network
       mnas profile --space primitives --from model.onnx --runtime onnxruntime
     """
     from mnas.deploy import architecture_of
@@ -79,10 +84,10 @@ def command(
     architectures = tuple(architecture_of(target) for target in targets)
     if each is None and not architectures:
         raise click.UsageError("nothing to measure: give --space, --arch or both")
-    out = out or str(default_out(each, device_name, runtime, dtype))
+    out = out or str(default_out(each, device_name, runtime, dtype, rows))
     if dry_run:
-        rows = rows_to_measure(each, architectures, out, remeasure=remeasure)
-        output.emit({"table": out, "rows": len(rows)}, people=lambda: click.echo(f"{len(rows)} rows to measure"))
+        n = len(rows_to_measure(each, architectures, out, remeasure=remeasure))
+        output.emit({"table": out, "rows": n}, people=lambda: click.echo(f"{n} rows to measure"))
         return
     with output.progress(f"profile {Path(out).name}") as progress:
         measured = profile(

@@ -15,6 +15,9 @@ from mnas.cli.output import Output, table, verb
 @click.option("--space", help="Search space.")
 @click.option("--data", help="Data set: fashion-mnist, digits, a .npz file or a folder.")
 @click.option("--table", "table_name", help="Latency table.")
+@click.option(
+    "--on-missing", type=click.Choice(["error", "estimate"]), help="What to do about rows that the table lacks."
+)
 @click.option("--target-ms", type=float, help="Latency budget in milliseconds.")
 @click.option("--searcher", help="random, evolution or reinforce.")
 @click.option("--evaluator", help="proxy.")

@@ -13,6 +13,7 @@ VERBS = {
     "diff": "Compare two tables.",
     "merge": "Add the rows of one table to another, at its speed.",
     "import": "Make a table of a published one.",
+    "transfer": "Make a table for a device from those of others and a few networks measured on it.",
 }
 """Verb -> one line of help; the module of `table_verbs` of the same name holds the command `command`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import NamedTuple
@@ -34,7 +35,7 @@ _FAILURES = 20
 def cover(
     space: SearchSpace, rows: Collection[Placement], *, times: int = TIMES, seed: int = 0
 ) -> tuple[Architecture, ...]:
-    """Choose networks of a space in which each of `rows` is executed at least `times` times, in as few as is cheap.
+    """Choose networks of a space in which each of `rows` occurs at least `times` times, in as few as is cheap.
 
     In a chain space each network is the one that adds most to what is still lacking: the best path through the
     segments, found exactly. In any other space it is the best of many draws; placements that draws do not meet are
@@ -52,10 +53,22 @@ def cover(
     if times < 1:
         raise ConfigError(f"every placement must occur at least once in the cover networks, got times {times}")
     rng = np.random.default_rng(seed)
-    lacking = Counter(dict.fromkeys(filter(_operates, rows), times))
+    lacking = Counter(dict.fromkeys(rows, times))
     found = list(_along(space, lacking, rng)) if isinstance(space, ChainSpace) else []
     found += _tried(space, lacking, rng)
     return tuple(found)
+
+
+def told(network: Architecture) -> Counter[Placement]:
+    """How often a profile of a network tells of each placement: it is executed, or takes no time wherever it stands."""
+    free = (placement for placement in network.placements if not _operates(placement))
+    return Counter(executed(network, True)) + Counter(free)
+
+
+@lru_cache(maxsize=65536)
+def _operates(placement: Placement) -> bool:
+    """Whether it is written as operators where its input is no constant: no zeros, and no identity of one value."""
+    return works(placement) or (len(placement.inputs) > 1 and placement.op.layers(placement.x) == Seq())
 
 
 class _Segment(NamedTuple):
@@ -87,7 +100,7 @@ def _along(space: ChainSpace, lacking: Counter[Placement], rng: np.random.Genera
         if not gain:
             return
         architecture = space.decode(encoding)
-        lacking.subtract(lacking & Counter(architecture.placements))
+        lacking.subtract(lacking & told(architecture))
         deficit[1:] = [lacking[placement] for placement in number]
         yield architecture
 
@@ -152,7 +165,7 @@ def _tried(space: SearchSpace, lacking: Counter[Placement], rng: np.random.Gener
     while +lacking and fruitful:
         drawn = [tuple(row) for draw in (sample, sample_biased) for row in draw(space, rng, _DRAWS).tolist()]
         pool = {encoding: space.decode(encoding) for encoding in drawn}
-        held = {encoding: Counter(executed(network, True)) for encoding, network in pool.items()}
+        held = {encoding: told(network) for encoding, network in pool.items()}
         fruitful = False
         while _gain(lacking, held[best := max(held, key=lambda each: _gain(lacking, held[each]))]):
             lacking.subtract(lacking & held[best])
@@ -163,13 +176,15 @@ def _tried(space: SearchSpace, lacking: Counter[Placement], rng: np.random.Gener
         target = next(iter(+lacking))
         start = max(pool, key=lambda encoding: _likeness(pool[encoding], target))
         found = _approached(space, start, target, rng)
+        if found is None and target in told(pool[start]):
+            found = start
         if found is None:
             del lacking[target]  # no network holds it, or none that is easily found
             failures += 1
             continue
         failures = 0
         pool[found] = space.decode(found)
-        lacking.subtract(lacking & Counter(executed(pool[found], True)))
+        lacking.subtract(lacking & told(pool[found]))
         yield pool[found]
 
 
@@ -179,27 +194,27 @@ def _approached(space: SearchSpace, encoding: Encoding, target: Placement, rng: 
     for _ in range(_STEPS if any(arity(space) > 1) else 0):
         other = mutate(space, encoding, rng)
         network = space.decode(other)
-        if target in network.placements and target in executed(network, True):
+        if target in network.placements and target in told(network):
             return other
         if (near := _likeness(network, target)) >= likeness:
             encoding, likeness = other, near
     return None
 
 
-def _operates(placement: Placement) -> bool:
-    """Whether a network that holds it has an operator for it: no zeros, and no identity of one value."""
-    return works(placement) or (len(placement.inputs) > 1 and placement.op.layers(placement.x) == Seq())
-
-
 def _likeness(network: Architecture, target: Placement) -> float:
-    """How near the nearest placement of a network comes to `target`: in its op, its join, and each of its inputs."""
-    wanted = Counter(target.inputs)
-    return max(
-        (placement.op == target.op)
-        + (placement.join == target.join)
-        + 2 * (wanted & Counter(placement.inputs)).total() / max(len(placement.inputs), len(target.inputs))
-        for placement in set(network.placements)
-    )
+    """How near the nearest placement of a network comes to `target`."""
+    return max(_resemblance(placement, target) for placement in set(network.placements))
+
+
+@lru_cache(maxsize=65536)
+def _resemblance(placement: Placement, target: Placement) -> float:
+    """Share of the fields of the op, and of the inputs, that two placements have in common; 0..3."""
+    alike = 0.0
+    if type(placement.op) is type(target.op):
+        pairs = [(getattr(placement.op, tag.name), getattr(target.op, tag.name)) for tag in target.op.tags]
+        alike = (1 + sum(mine == its for mine, its in pairs)) / (1 + len(pairs))
+    common = (Counter(placement.inputs) & Counter(target.inputs)).total()
+    return alike + (placement.join == target.join) + common / max(len(placement.inputs), len(target.inputs))
 
 
 def _gain(lacking: Counter[Placement], held: Counter[Placement]) -> int:

@@ -18,8 +18,7 @@ import pandas as pd
 from mnas.devices import Device
 from mnas.errors import CheckError, ConfigError
 from mnas.ir import Architecture, Placement
-from mnas.latency.cover import cover
-from mnas.latency.pricing import executed
+from mnas.latency.cover import cover, told
 from mnas.lower import Format, node_of
 from mnas.runtimes import COLUMNS, Conditions, Measurement, NodeProfiler, Plan, Runtime, runtimes
 from mnas.spaces import SearchSpace
@@ -152,10 +151,10 @@ def row_samples(nodes: pd.DataFrame, covers: Mapping[str, Architecture]) -> pd.D
 
 
 def _texts(network: Architecture, ns: Mapping[int, int]) -> Iterable[tuple[str, int]]:
-    """The placements of a network and their times, in order; then those that are executed as part of others."""
+    """The placements of a network and their times, in order; then those that became part of others or take none."""
     for op in sorted(ns):
         yield str(network.placements[op]), ns[op]
-    absent = Counter(executed(network, True)) - Counter(network.placements[op] for op in ns)
+    absent = told(network) - Counter(network.placements[op] for op in ns)
     for placement in absent.elements():
         yield str(placement), 0
 

@@ -68,7 +68,7 @@ def profile(
         device: the device, or its name.
         runtime: name of the runtime.
         out: path of the table, with or without suffix; by default `latency_tables/SPACE-SHAPE-DEVICE-RUNTIME`, with
-            `-int8` where so, under the current folder.
+            `-int8` and `-in-network` where so, under the current folder.
         dtype: numbers inside the models; "float32" or "int8".
         num_threads: threads of the runtime.
         max_memory_gb: memory that a measuring process may take, in GB.
@@ -104,20 +104,20 @@ def profile(
         raise ConfigError(f"max_minutes must not be negative, got {max_minutes}")
     target = find_device(device) if isinstance(device, str) else device
     chosen = runtimes[runtime] if rows == "isolated" else in_network(runtimes[runtime], {})
-    prefix = table_prefix(default_out(space, target, runtime, dtype) if out is None else out)
+    prefix = table_prefix(default_out(space, target, runtime, dtype, rows) if out is None else out)
     partial = Partial(prefix)
     with disk(prefix), partial.locked():
         base = partial.base()
         conditions = chosen.conditions(target, Plan(num_threads=num_threads), dtype)
         whole = _networks(space, base, conditions, networks, seed, prefix)
         asked = {str(placement): placement for placement in _missing(space, architectures, base, remeasure)}
-        if base is not None and not asked:
-            partial.tidy()
-            return base
         measured_in: Mapping[str, Network] = asked
         if isinstance(chosen, InNetwork):
             chosen = replace(chosen, covers=cover_networks(space, architectures, asked.values(), seed))
             measured_in = chosen.covers
+        if base is not None and not measured_in:
+            partial.tidy()
+            return base
         items: dict[str, Network] = {**{name: network for name, (network, _) in whole.items()}, **measured_in}
         anchors = [name for name, (_, role) in whole.items() if role == "anchor"]
         chunks = pack(items, anchors, max_memory_gb, seed)
@@ -131,8 +131,8 @@ def profile(
         clock, show = time_column(target, num_threads), progress or silent
         tests = [name for name, (_, role) in whole.items() if role == "test"]
         work = Work(
-            partial, items, chunks, [name for name in asked if name in items], anchors, tests, target, chosen, dtype, loads, rounds, clock,
-            max_minutes, max_memory_gb, seed, show,
+            partial, items, chunks, [name for name in asked if name in items], anchors, tests, target, chosen, dtype,
+            loads, rounds, clock, max_minutes, max_memory_gb, seed, show,
         )  # fmt: skip
         texts = {name: (str(network), role) for name, (network, role) in whole.items()}
         plan = {
@@ -196,7 +196,13 @@ def _known(number: float) -> float | None:
     return None if isnan(number) else number
 
 
-def default_out(space: SearchSpace | None, device: str | Device, runtime: str, dtype: str = "float32") -> Path:
+def default_out(
+    space: SearchSpace | None,
+    device: str | Device,
+    runtime: str,
+    dtype: str = "float32",
+    rows: RowSource = "isolated",
+) -> Path:
     """Where the table of a space is written if nobody says, without suffix.
 
     Raises:
@@ -205,7 +211,8 @@ def default_out(space: SearchSpace | None, device: str | Device, runtime: str, d
     if space is None:
         raise ConfigError("profiling without a space adds rows to a finished table: say which with out")
     name = device if isinstance(device, str) else device.name
-    return OWN / "-".join([space.name, str(space.x), name, runtime, *([] if dtype == "float32" else [dtype])])
+    unusual = [word for word in (dtype, rows) if word not in ("float32", "isolated")]
+    return OWN / "-".join([space.name, str(space.x), name, runtime, *unusual])
 
 
 def _missing(

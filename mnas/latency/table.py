@@ -6,7 +6,7 @@ import hashlib
 import shlex
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -18,6 +18,7 @@ from mnas.errors import CheckError, MissingLatencyError
 from mnas.ir import Architecture, Network, Placement
 from mnas.latency.batch import ChainPrices, compile_chain
 from mnas.latency.calibration import LEAST_MS, Calibration
+from mnas.latency.estimator import EstimatedRow, Estimator, fit_estimator
 from mnas.latency.filter import Remeasurement, TimeColumn
 from mnas.latency.predictor import Estimate
 from mnas.latency.pricing import executed, is_constant
@@ -29,9 +30,11 @@ from mnas.spaces import SearchSpace
 WIDE = 0.05
 """Half width of a row's interval, relative to the row, beyond which it is measured again."""
 _COMPILATIONS = 8
-"""Spaces whose compiled rows are kept."""
+"""Spaces whose compiled rows are kept, and sets of rows whose estimates are."""
 _DECODED = 1024
 """Refused encodings that are decoded at once to say what is wrong with them."""
+OnMissing = Literal["error", "estimate"]
+"""What is done about rows that a network needs and that were not measured."""
 Role = Literal["anchor", "calibration", "interval", "test"]
 """What a network is measured for: it calibrates (and compares measurements, an anchor), tells how wide intervals must
 be, or tests both. Each serves one end only."""
@@ -116,6 +119,7 @@ class LatencyTable:
         version: of mnas.
         raw: gzipped CSV of the raw samples (`samples` reads it).
         path: where it was read from or saved to, without suffix; empty if nowhere.
+        estimated: rows that were not measured (see `completed`); they are never saved.
     """
 
     name: str
@@ -136,6 +140,7 @@ class LatencyTable:
     version: str
     raw: bytes = field(repr=False)
     path: str = field(default="", compare=False)
+    estimated: Mapping[Placement, EstimatedRow] = field(default_factory=dict, compare=False)
 
     @property
     def anchors(self) -> tuple[tuple[str, float], ...]:
@@ -151,16 +156,20 @@ class LatencyTable:
     def sha256(self) -> str:
         """SHA-256 over conditions, rows and calibration: names the table in the metadata of what was made with it."""
         rows = sorted((str(placement), row) for placement, row in self.rows.items())
-        return hashlib.sha256(repr((self.conditions, self.calibration, rows)).encode()).hexdigest()
+        estimated = sorted((str(placement), row) for placement, row in self.estimated.items())
+        what = (self.conditions, self.calibration, rows, *([estimated] if estimated else []))
+        return hashlib.sha256(repr(what).encode()).hexdigest()
 
     @cached_property
     def _ms(self) -> dict[Placement, float]:
-        return self.calibration.corrected({placement: row.median_ms for placement, row in self.rows.items()})
+        measured = self.calibration.corrected({placement: row.median_ms for placement, row in self.rows.items()})
+        return measured | {placement: row.ms for placement, row in self.estimated.items()}
 
     def summary(self) -> str:
         """Say in one line what the table holds under and how far to trust it."""
         c, found = self.conditions, self.check
         threads = f"{c.num_threads} thread{'s' if c.num_threads > 1 else ''}"
+        guessed = f", {len(self.estimated)} ESTIMATED" if self.estimated else ""
         checked = [
             f"{found.n} networks held out: MAPE {found.mape_percent:.1f} %",
             f"{found.within_10_percent:.0f} % within 10 %",
@@ -168,7 +177,7 @@ class LatencyTable:
         ]
         parts = [
             f"{c.device}, {c.runtime} {c.runtime_version}, {c.dtype}, {threads}{', EMULATED' if c.emulated else ''}",
-            f"{len(self.rows)} rows" + (f", {len(self.failed)} failed" if self.failed else ""),
+            f"{len(self.rows)} rows" + (f", {len(self.failed)} failed" if self.failed else "") + guessed,
             *(checked if found.n else ["no networks held out"]),
             f"{self.verdict}: {self.remedy}" if self.remedy else self.verdict,
         ]
@@ -180,18 +189,55 @@ class LatencyTable:
         return tuple(placement for placement, row in self.rows.items() if row.reach > WIDE)
 
     def missing(self, placements: Iterable[Placement]) -> tuple[Placement, ...]:
-        """The placements without a row, once each, in order."""
-        return tuple(dict.fromkeys(placement for placement in placements if placement not in self.rows))
+        """The placements without a row, measured or estimated, once each, in order."""
+        return tuple(dict.fromkeys(placement for placement in placements if placement not in self._ms))
 
-    def predict(self, architecture: Network) -> Estimate:
+    def completed(self, placements: Iterable[Placement]) -> LatencyTable:
+        """This table with estimates of those of `placements` that it lacks, in `estimated`.
+
+        They are made by a model of kernels that is fitted to the measured rows, at the first call (see
+        `fit_estimator`), and widen the intervals of predictions.
+
+        Raises:
+            CheckError: too few rows were measured.
+        """
+        missing = self.missing(placements)
+        if not missing:
+            return self
+        for known, completed in self._completions:
+            if known == missing:
+                return completed
+        found = dict(zip(missing, self._estimator.estimate(missing), strict=True))
+        self._completions.append((missing, replace(self, estimated={**self.estimated, **found})))
+        return self._completions[-1][1]
+
+    @cached_property
+    def _estimator(self) -> Estimator:
+        return fit_estimator({placement: row.median_ms for placement, row in self.rows.items()})
+
+    @cached_property
+    def _completions(self) -> deque[tuple[tuple[Placement, ...], LatencyTable]]:
+        return deque(maxlen=_COMPILATIONS)
+
+    def predict(self, architecture: Network, on_missing: OnMissing = "error") -> Estimate:
         """Price a network (see `LatencyModel`), or a model file that was read; tens of microseconds.
+
+        Estimated rows widen the interval by the error of the estimator on them, as if all erred to the same side.
+
+        Args:
+            architecture: the network.
+            on_missing: "estimate" the rows that were not measured (see `completed`), or raise an "error".
 
         Raises:
             MissingLatencyError: rows that the network needs were not measured.
-            CheckError: the network is far smaller or larger than those that calibrated the table.
+            CheckError: the network is far smaller or larger than those that calibrated the table, or there are too few
+                rows to estimate others from.
         """
-        fit, known = self.calibration, self._ms
+        fit = self.calibration
         placements = executed(architecture, fit.folds_constants)
+        if on_missing == "estimate" and self.missing(placements):
+            return self.completed(placements).predict(architecture)
+        known = self._ms
         try:
             total = sum([known[placement] for placement in placements])
         except KeyError:
@@ -199,16 +245,25 @@ class LatencyTable:
         if not fit.spans(total):
             self._check_size(architecture, total)
         ms = max(LEAST_MS, fit.overhead_ms + fit.scale * total + fit.per_row_ms * len(placements))
-        return Estimate(ms, max(0.0, ms * (1 - fit.interval_relative)), ms * (1 + fit.interval_relative))
+        reach = ms * fit.interval_relative
+        if self.estimated:
+            guessed = [self.estimated[placement] for placement in placements if placement in self.estimated]
+            reach += fit.scale * sum([row.ms * row.error for row in guessed])
+        return Estimate(ms, max(0.0, ms - reach), ms + reach)
 
-    def predict_batch(self, space: SearchSpace, encodings: NDArray[np.integer]) -> NDArray[np.float64]:
+    def predict_batch(
+        self, space: SearchSpace, encodings: NDArray[np.integer], on_missing: OnMissing = "error"
+    ) -> NDArray[np.float64]:
         """Price encodings (see `LatencyModel`), millions a second in a `ChainSpace`; int64, or faster uint8.
 
         Raises:
             MissingLatencyError: rows that the networks need were not measured.
-            CheckError: a network is far smaller or larger than those that calibrated the table.
+            CheckError: a network is far smaller or larger than those that calibrated the table, or there are too few
+                rows to estimate others from.
             ConfigError: not encodings of this space.
         """
+        if on_missing == "estimate":
+            return self.completed(space.placements()).predict_batch(space, encodings)
         compiled = self._compiled(space)
         if compiled is None or encodings.shape[1:] != compiled.arity.shape or not len(encodings):
             return self._decode_batch(space, encodings)
@@ -263,7 +318,8 @@ class LatencyTable:
     def explain(self, architecture: Network) -> list[tuple[Placement, float]]:
         """Say what each executed placement of a network costs in it, dearest first.
 
-        The sum of the ms and `calibration.overhead_ms` is the prediction.
+        The sum of the ms and `calibration.overhead_ms` is the prediction. A table lacks no row that it was `completed`
+        by; those of its `estimated` were not measured.
 
         Raises:
             MissingLatencyError: rows that the network needs were not measured.
@@ -273,6 +329,16 @@ class LatencyTable:
         fit = self.calibration
         priced = [(p, fit.scale * self._ms[p] + fit.per_row_ms) for p in executed(architecture, fit.folds_constants)]
         return sorted(priced, key=lambda pair: -pair[1])
+
+    def estimated_share(self, architecture: Network) -> float:
+        """The share of a network's rows, by what they cost in it, that was estimated instead of measured, 0..1.
+
+        Raises:
+            MissingLatencyError, CheckError: as `explain`.
+        """
+        parts = self.explain(architecture)
+        guessed = sum(ms for placement, ms in parts if placement in self.estimated)
+        return guessed / sum(ms for _, ms in parts) if guessed else 0.0
 
     def _check_size(self, architecture: Network, total: float) -> None:
         """Refuse a network that the calibration does not span; one that zeros cut off costs little in any space."""

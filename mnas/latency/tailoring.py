@@ -41,7 +41,7 @@ class Tailored(NamedTuple):
         ms: of each placement, (placements,).
         reach: half width of their 95 % intervals, relative to them.
         calibration: how networks of them are priced; its interval is that of the whole procedure, by leaving out
-            each measured network in turn.
+            measured networks in turn.
     """
 
     ms: Floats
@@ -88,6 +88,10 @@ class Pattern:
     def tailor(self, measured_idx: Ints, measured_ms: Floats) -> Tailored:
         """Fit the rows to networks measured on the new device, (k,) indices and ms.
 
+        The smallest and the largest network are not left out in turn: the others would have to reach beyond what they
+        span, which a prediction never does. From 11 networks on an interval holds 90 % of networks, on average over
+        draws of the measured ones; below, it holds (k - 2) / (k - 1).
+
         Raises:
             CheckError: fewer than `LEAST_TAILORED` networks, or latencies that do not grow with those known.
         """
@@ -95,7 +99,8 @@ class Pattern:
         if k < LEAST_TAILORED:
             raise CheckError(f"only {k} networks were measured, {LEAST_TAILORED} are needed: measure more")
         ms, reach, fit = self._fitted(measured_idx, measured_ms)
-        residuals = np.array([self._left_out(i, measured_idx, measured_ms) for i in range(k)])
+        inner = np.argsort(measured_ms, kind="stable")[1:-1]
+        residuals = np.array([self._left_out(int(i), measured_idx, measured_ms) for i in np.sort(inner)])
         width = half_width(np.zeros(0), residuals)
         fit = replace(fit, interval_relative=width, residuals=tuple(map(float, residuals)))
         return Tailored(ms, reach, replace(fit, folds_constants=self.folds_constants))

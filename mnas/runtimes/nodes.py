@@ -21,7 +21,7 @@ import pandas as pd
 from mnas.runtimes import runner
 
 NODE_COLUMNS = {
-    "item": "str", "visit": "int64", "round": "int64", "rep": "int64", "node": "int64", "tensor": "str",
+    "item": "str", "visit": "int64", "round": "int64", "rep": "int64", "node": "int64", "kind": "str", "tensor": "str",
     "ns": "int64", "preempted": "bool",
 }  # fmt: skip
 """Columns of `NodeMeasurement.nodes` and their types."""
@@ -115,8 +115,16 @@ def node_frame(visits: Mapping[int, runner.Nodes], samples: pd.DataFrame, models
         us = np.array([node[4] for node in nodes], np.int64).reshape(len(nodes), len(run))
         columns = {name: np.tile(run[name].to_numpy(), len(nodes)) for name in ("round", "rep", "preempted")}
         numbers = np.arange(len(nodes)).repeat(len(run))
+        kind = np.array([node[1] for node in nodes], object).repeat(len(run))
         tensor = np.array(tensors(nodes, known[item]), object).repeat(len(run))
-        own = {"item": item, "visit": visit, "node": numbers, "tensor": tensor, "ns": us.ravel() * _US + _HALF_US}
+        own = {
+            "item": item,
+            "visit": visit,
+            "node": numbers,
+            "kind": kind,
+            "tensor": tensor,
+            "ns": us.ravel() * _US + _HALF_US,
+        }
         parts.append(pd.DataFrame(columns | own))
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(NODE_COLUMNS))
     return frame[list(NODE_COLUMNS)].astype(NODE_COLUMNS)

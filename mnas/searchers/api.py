@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mnas.errors import ConfigError
 from mnas.evaluate import Evaluator, LocalExecutor, dataset, evaluators
-from mnas.latency import LatencyTable, load_table
+from mnas.latency import LatencyTable, OnMissing, load_table
 from mnas.progress import Progress
 from mnas.searchers.config import SearchConfig, make_config
 from mnas.searchers.options import check_options, parameters
@@ -27,6 +27,7 @@ def search(
     table: LatencyTable | str | Path,
     target_ms: float,
     run: str | Path,
+    on_missing: OnMissing = "error",
     trials: int = 100,
     seed: int = 0,
     reward: str = "asymmetric",
@@ -52,6 +53,7 @@ def search(
         table: a latency table, its path or its name.
         target_ms: feasible is what the table predicts to be within this, upper bound included.
         run: folder of the run; made if absent.
+        on_missing: "estimate" the rows that the table lacks, or raise an "error".
         trials: number of networks to evaluate; repeats and infeasible networks are free.
         seed: of the searcher and the evaluations.
         reward: "asymmetric", "absolute", "soft" or "hard" (see `make_reward`).
@@ -83,6 +85,7 @@ def search(
             "data": str(data),
             "data_folder": None if data_folder is None else str(data_folder),
             "table": (table.path or table.name) if isinstance(table, LatencyTable) else str(table),
+            "on_missing": on_missing,
             "target_ms": target_ms,
             "reward": reward,
             "alpha": alpha,
@@ -143,6 +146,8 @@ def _search(
     )
     latency_model = table or load_table(config.table)
     if isinstance(latency_model, LatencyTable):
+        if config.on_missing == "estimate":
+            latency_model = latency_model.completed(space.placements())
         latency_model.check_covers(space)
     searcher = make_searcher(config.searcher, space, config.seed, config.searcher_options)
     with LocalExecutor(make_evaluator(config), config.workers) as executor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -26,6 +26,7 @@ class SearchConfig(BaseModel):
         data: name or path of the data set.
         data_folder: where the files of a named data set are, if not in their usual place.
         table: path or name of the latency table.
+        on_missing: "estimate" the rows that the table lacks, or raise an "error".
         target_ms: the latency target.
         reward: name of the reward.
         alpha: the reward's alpha, in place of its own.
@@ -52,6 +53,7 @@ class SearchConfig(BaseModel):
     data: str
     data_folder: str | None = None
     table: str
+    on_missing: Literal["error", "estimate"] = "error"
     target_ms: float = Field(gt=0)
     reward: str = "asymmetric"
     alpha: float | None = Field(None, le=0)

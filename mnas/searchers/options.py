@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from inspect import Parameter, signature
-from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
 from mnas.errors import ConfigError
@@ -18,8 +17,7 @@ def check_options(
 
     Args:
         what: the plug-in, for messages: "searcher 'evolution'".
-        factory: a class or function whose options are annotated int, float, bool, str or Literal, or one of these
-            or None, which stands for a default of its own.
+        factory: a class or function whose options are annotated int, float, bool, str or Literal.
         given: option name -> value, such as a table of a TOML file.
         reserved: parameters that every plug-in of the role is given by mnas; they are not options.
 
@@ -40,8 +38,6 @@ def parameters(factory: Callable[..., object]) -> Mapping[str, Parameter]:
 
 
 def _typed(what: str, kind: Any, value: object) -> object:
-    if isinstance(kind, UnionType):
-        (kind,) = set(get_args(kind)) - {NoneType}
     if get_origin(kind) is Literal:
         if value in get_args(kind):
             return value

@@ -44,13 +44,7 @@ class HasEntropy(Protocol):
 
 searchers: Registry[Callable[..., Searcher]] = Registry(
     "searcher",
-    (
-        "mnas.searchers.random",
-        "mnas.searchers.evolution",
-        "mnas.searchers.reinforce",
-        "mnas.searchers.ppo",
-        "mnas.searchers.surrogate",
-    ),
+    ("mnas.searchers.random", "mnas.searchers.evolution", "mnas.searchers.reinforce"),
 )
 """Factories `(space, seed, *, options...)`; options are annotated parameters with a default."""
 

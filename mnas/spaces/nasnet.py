@@ -101,23 +101,24 @@ class Stack:
     Attributes:
         filters: width of the first group's cells; each reduction doubles it.
         repeats: N of the paper.
-        stem: "cifar": 3x3 convolution to 3 `filters` channels; "imagenet": 3x3 convolution to 32 channels at stride 2,
-            then two reduction cells at a quarter and at half of `filters`.
+        stem: "cifar": 3x3 convolution to 3 `filters` channels; "strided": the same at stride 2 (not of the paper);
+            "imagenet": 3x3 convolution to 32 channels at stride 2, then two reduction cells at a quarter and at half of
+            `filters`.
     """
 
     filters: int
     repeats: int
-    stem: Literal["cifar", "imagenet"] = "cifar"
+    stem: Literal["cifar", "strided", "imagenet"] = "cifar"
 
     def __post_init__(self) -> None:
-        least = 2 if self.stem == "cifar" else 8
+        least = 8 if self.stem == "imagenet" else 2
         if self.filters < least or self.repeats < 0:
             raise ConfigError(f"needs filters >= {least} and repeats >= 0 with the {self.stem} stem: {self}")
 
     @property
     def stem_op(self) -> Op:
         """What reads the image."""
-        return Stem(3 * self.filters) if self.stem == "cifar" else Stem(32, 2)
+        return Stem(32, 2) if self.stem == "imagenet" else Stem(3 * self.filters, 2 if self.stem == "strided" else 1)
 
     @property
     def cells(self) -> tuple[tuple[int, int], ...]:
@@ -266,8 +267,8 @@ def _block(first: Option, second: Option, first_op: Option, second_op: Option, c
 
 @spaces.register("nasnet")
 def nasnet(classes: int = 10, image_size: int = 32, channels: int = 3) -> SearchSpace:
-    """NASNet's space for 28-32 px, small: B = 5 blocks, N = 1, F = 8, the CIFAR stem."""
-    return NasNetSpace("nasnet", _input(image_size, channels), classes, Stack(8, 1))
+    """NASNet's space for 28-32 px, small: B = 5 blocks, N = 1, F = 8, the CIFAR stem at stride 2."""
+    return NasNetSpace("nasnet", _input(image_size, channels), classes, Stack(8, 1, "strided"))
 
 
 @spaces.register("nasnet-mobile")

@@ -216,6 +216,7 @@ def nasrl(classes: int = 10, image_size: int = 28, channels: int = 1) -> SearchS
         classes,
         layers=(2, 3, 4, 5, 6),
         strides=(1, 2),
+        filters=(32, 64),
         smallest=-(-image_size // (2 * stride)),
         stem=ConvBlock(16, 3, stride),
         growth=Growth(1, 20),

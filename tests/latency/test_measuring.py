@@ -16,7 +16,7 @@ from mnas.runtimes import Measurement, Plan
 from tests.latency.fakes import FakeRuntime, measure_tiny, tiny
 
 SHAKY = [str(placement) for placement in list(tiny().placements())[3:6]]
-MANY = {"passes": 6, "max_minutes": 5}
+MANY: dict[str, Any] = {"passes": 6, "max_minutes": 5}
 
 
 def shake(fake: FakeRuntime, monkeypatch: pytest.MonkeyPatch, spread: float) -> None:

@@ -33,11 +33,11 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def tiny() -> LatencyTable:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> LatencyTable:
     """A table of the space `TINY`, by a runtime that invents its times."""
     list(runtimes)
     install(FakeRuntime())
-    table = measure_tiny(None)
+    table = measure_tiny(tmp_path_factory.mktemp("tiny") / "t")
     del runtimes._entries["fake"]
     return table
 
@@ -133,6 +133,8 @@ def test_a_row_that_the_table_lacks_is_noticed_before_anything_is_written(tmp_pa
         mnas.search(**{**given, "table": lacking})
     assert raised.value.missing == (str(rare),)
     assert not (tmp_path / "run").exists()
+    estimated = mnas.search(**{**given, "table": lacking, "run": tmp_path / "estimated", "on_missing": "estimate"})
+    assert estimated.evaluations == 6
     assert mnas.search(**{**given, "table": tiny}).evaluations == 6
 
 
