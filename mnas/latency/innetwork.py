@@ -28,8 +28,10 @@ ROWS = "rows=in-network"
 """Stands in the options of conditions, so that such tables are never merged with others."""
 NODE_REPEATS = ((4, 12), (3, 12), (3, 8), (2, 8), (2, 5), (2, 3))
 """Passes and repetitions per unit, the best first: microseconds are whole numbers, so that each visit averages many."""
+_USUAL = 0.25
 _NEAR, _NEAR_NS = 1.25, 2000
-"""Runs of a node count up to this factor and so many ns above their median; the core was taken away in others."""
+"""Runs of a node count up to this factor and so many ns above their lower quartile: the core was taken away in others,
+which may be most of them."""
 _MOST_UNATTRIBUTED = 0.02
 
 
@@ -75,7 +77,7 @@ class InNetwork:
                 "names its nodes in another way; measure isolated rows"
             )
         whole = found.whole.samples[~found.whole.samples["item"].isin(list(self.covers))]
-        samples = _in_order(whole, row_samples(found.nodes, self.covers))
+        samples = _in_order(whole, row_samples(found.nodes, self.covers, found.per_node_ns))
         return replace(found.whole, samples=samples, conditions=_marked(found.whole.conditions))
 
 
@@ -115,16 +117,17 @@ def unattributed_share(nodes: pd.DataFrame, covers: Mapping[str, Architecture]) 
     return float(nodes.loc[_ops(nodes, covers) < 0, "ns"].sum()) / total if total else 0.0
 
 
-def row_samples(nodes: pd.DataFrame, covers: Mapping[str, Architecture]) -> pd.DataFrame:
+def row_samples(nodes: pd.DataFrame, covers: Mapping[str, Architecture], per_node_ns: float = 0.0) -> pd.DataFrame:
     """Sum the nodes of every op of every visit.
 
     Nodes have whole microseconds of wall time, so each visit gives one sample: of every node the mean of its runs,
-    summed. Preempted runs are left out where at least half of the visit remains, and times far above the median of
-    their node, since a preemption hits one node of a run.
+    summed. Preempted runs are left out where at least half of the visit remains, and times far above the usual of their
+    node, since a preemption hits one node of a run.
 
     Args:
         nodes: a frame with `NODE_COLUMNS`.
         covers: the networks by item.
+        per_node_ns: what the profiler adds to every node; it is taken off.
 
     Returns:
         A frame with `COLUMNS`; item is the text of a placement, visit still that of the network. An op that took no
@@ -135,9 +138,10 @@ def row_samples(nodes: pd.DataFrame, covers: Mapping[str, Architecture]) -> pd.D
     keys = ["item", "visit", "round", "node", "op"]
     clean = ~known["preempted"].groupby([known["visit"], known["node"]], sort=False).transform("mean").gt(0.5)
     kept = known[~(known["preempted"] & clean)]
-    middle = kept.groupby(keys, sort=False)["ns"].transform("median")
-    near = kept[kept["ns"] <= _NEAR * middle + _NEAR_NS]
+    usual = kept.groupby(keys, sort=False)["ns"].transform("quantile", _USUAL)
+    near = kept[kept["ns"] <= _NEAR * usual + _NEAR_NS]
     each = near.groupby(keys, sort=True).agg(ns=("ns", "mean"), preempted=("preempted", "mean")).reset_index()
+    each["ns"] = (each["ns"] - per_node_ns).clip(lower=0.0)
     summed = each.groupby(["item", "visit", "round", "op"], sort=True).agg(
         ns=("ns", "sum"), preempted=("preempted", "mean")
     )

@@ -102,4 +102,5 @@ def roles(drawn: Drawn) -> list[tuple[Architecture, Role]]:
 
 
 def _size(architecture: Architecture) -> tuple[int, str]:
-    return architecture.cost.macs, str(architecture)
+    """MACs of what the output needs; equal ones in one order."""
+    return architecture.canonical().cost.macs, str(architecture)

@@ -29,6 +29,8 @@ NODE_COLUMNS = {
 _LAYOUT = frozenset({"ReorderInput", "ReorderOutput"})
 _FUSED = frozenset({"Relu", "Clip", "Sigmoid", "HardSigmoid", "Tanh", "LeakyRelu", "Mul", "Add"})
 """What may be fused into the convolution before it, which then bears its name."""
+_SHAPES = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity")
+"""Kinds that compute nothing: what they take is what timing a node takes."""
 _US = 1000
 _HALF_US = 500
 """A whole number of microseconds was cut off, not rounded: on average half of one is missing."""
@@ -128,3 +130,17 @@ def node_frame(visits: Mapping[int, runner.Nodes], samples: pd.DataFrame, models
         parts.append(pd.DataFrame(columns | own))
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(NODE_COLUMNS))
     return frame[list(NODE_COLUMNS)].astype(NODE_COLUMNS)
+
+
+def per_node_ns(nodes: pd.DataFrame) -> float:
+    """What the profiler's own work adds to the time of every node: the median of nodes that compute nothing.
+
+    It notes the sizes of a node's tensors while the node's clock runs. That took 2.5 to 3 us where whole networks of 20
+    to 110 nodes showed 2.6 to 3.0 us per node (their node times less their time without profiler), more than many
+    nodes compute. Without such nodes it is unknown, and 0.
+
+    Args:
+        nodes: a frame with `NODE_COLUMNS`.
+    """
+    idle = nodes.loc[nodes["kind"].isin(_SHAPES), "ns"]
+    return float(idle.groupby([nodes["visit"], nodes["node"]]).mean().median()) if len(idle) else 0.0

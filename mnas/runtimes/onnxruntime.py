@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnas.devices import Device
-from mnas.runtimes.nodes import node_frame
+from mnas.runtimes.nodes import node_frame, per_node_ns
 from mnas.runtimes.python import PythonRuntime
 from mnas.runtimes.runtime import NodeMeasurement, Plan, runtimes
 
@@ -20,7 +20,8 @@ class OnnxRuntime(PythonRuntime):
         self, device: Device, models: Mapping[str, Path], plan: Plan, profiled: Collection[str]
     ) -> NodeMeasurement:
         whole, response = self._measure(device, models, plan, profiled)
-        return NodeMeasurement(whole, node_frame(response.nodes, whole.samples, models))
+        nodes = node_frame(response.nodes, whole.samples, models)
+        return NodeMeasurement(whole, nodes, per_node_ns(nodes))
 
 
 onnxruntime = runtimes.register("onnxruntime")(

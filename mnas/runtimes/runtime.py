@@ -122,12 +122,14 @@ class NodeMeasurement:
     Attributes:
         whole: of all models; runs under the profiler are slower than runs without.
         nodes: of the profiled models, one row per executed node and run with `NODE_COLUMNS`: item, visit, round, rep
-            and preempted as in the samples of whole runs; the number of the node in order of execution; the tensor of
-            the model file that it belongs to, empty if unknown; nanoseconds of wall time.
+            and preempted as in the samples of whole runs; the number of the node in order of execution and its kind;
+            the tensor of the model file that it belongs to, empty if unknown; nanoseconds of wall time.
+        per_node_ns: what of that is the profiler's own work, for each node.
     """
 
     whole: Measurement
     nodes: pd.DataFrame
+    per_node_ns: float = 0.0
 
 
 @runtime_checkable

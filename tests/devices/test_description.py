@@ -41,13 +41,13 @@ def test_the_first_folder_wins(places: tuple[Path, Path]) -> None:
     assert device("board") == Device("board", "ssh", "pi@board")
     (here / "board.toml").write_text('taskset = "f0"\n')
     assert device("board") == Device("board", taskset="f0")
-    assert [known.name for known in devices()] == ["board", "local"]
+    assert [known.name for known in devices()] == ["amd-epyc", "board", "local"]
     assert not device(config / "board.toml").local
 
 
 def test_unknown_device_says_what_is_known(places: tuple[Path, Path]) -> None:
     (places[0] / "board.toml").write_text("")
-    with pytest.raises(DeviceError, match=r"unknown device 'bord'; known: board, local; .*devices/bord.toml"):
+    with pytest.raises(DeviceError, match=r"unknown device 'bord'; known: amd-epyc, board, local; .*devices/bord.toml"):
         device("bord")
     with pytest.raises(DeviceError, match=r"no device file .*gone.toml"):
         device("gone.toml")

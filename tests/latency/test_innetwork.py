@@ -34,7 +34,15 @@ def frame(*runs: tuple[int, str, list[int], list[bool]], item: str = "cover-000"
     parts = []
     for i, (visit, tensor, ns, lost) in enumerate(runs):
         n = len(ns)
-        columns = {"rep": range(n), "ns": ns, "preempted": lost, "node": i, "tensor": tensor, "round": visit // 2}
+        columns = {
+            "rep": range(n),
+            "ns": ns,
+            "preempted": lost,
+            "node": i,
+            "tensor": tensor,
+            "kind": "Conv",
+            "round": visit // 2,
+        }
         parts.append(pd.DataFrame({**columns, "visit": visit, "item": item}))
     return pd.concat(parts)[list(NODE_COLUMNS)].astype(NODE_COLUMNS).reset_index(drop=True)
 
@@ -76,6 +84,12 @@ def test_a_node_that_lost_the_core_does_not_count() -> None:
     assert ns(row_samples(nodes, {"cover-000": A}), CONV) == [5000, 40_500]
 
 
+def test_what_the_profiler_adds_is_taken_off_every_node() -> None:
+    nodes = frame(*whole(5000), (0, "n1.3", [1000] * 4, [False] * 4))
+    samples = row_samples(nodes, {"cover-000": A}, 2000.0)
+    assert samples["wall_ns"].to_list() == [3000, 3000, 3000, 3000]
+
+
 def test_an_op_that_became_part_of_another_takes_no_time() -> None:
     samples = row_samples(frame(*whole(5000)[:3]), {"cover-000": A})
     assert ns(samples, HEAD) == [0]
@@ -107,7 +121,7 @@ class FakeProfiler(FakeRuntime):
             slow = runs["wall_ns"].to_numpy() / true_ms(text)
             for i, placement in enumerate(network.placements):
                 own = runs[["item", "visit", "round", "rep", "preempted"]].copy()
-                parts.append(own.assign(node=i, tensor=f"n{i}.0", ns=slow * row_ms(placement)))
+                parts.append(own.assign(node=i, kind="Conv", tensor=f"n{i}.0", ns=slow * row_ms(placement)))
             parts.append(parts[-1].assign(tensor="?", ns=parts[-1]["ns"] * self.lost_share))
         return NodeMeasurement(found, pd.concat(parts[1:] or parts).astype(NODE_COLUMNS))
 

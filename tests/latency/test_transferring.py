@@ -104,6 +104,7 @@ def hash_of(text: str) -> float:
     return other_ms(text) * (1 + 9 * (sum(text.encode()) % 2))
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_any_interruption(tmp_path: Path, table: LatencyTable, other: FakeRuntime) -> None:
     whole = transferred([table], tmp_path / "whole", check=5)
     calls = len(other.calls)
@@ -120,6 +121,7 @@ def test_it_goes_on_after_any_interruption(tmp_path: Path, table: LatencyTable, 
     assert not list(tmp_path.glob("*.lock"))
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_any_write_leaves_nothing_broken(
     tmp_path: Path, table: LatencyTable, other: FakeRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

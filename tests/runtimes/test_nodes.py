@@ -14,7 +14,7 @@ from mnas.ir import Architecture, Network, Placement
 from mnas.lower import initial_weights, lower, node_of
 from mnas.ops.cell import Nothing
 from mnas.runtimes import NODE_COLUMNS, NodeProfiler, Plan, runner, runtimes
-from mnas.runtimes.nodes import Operator, node_frame, source, tensors
+from mnas.runtimes.nodes import Operator, node_frame, per_node_ns, source, tensors
 from mnas.spaces import sample, space
 from tests.strategies import joined_placements
 
@@ -133,9 +133,18 @@ def test_nodes_come_back_beside_whole_runs(tmp_path: Path) -> None:
     runs = nodes.groupby(keys)["ns"].sum().reset_index().merge(whole, on=keys, validate="one_to_one")
     assert len(runs) == 2 * PLAN.passes * PLAN.reps
     assert (runs["ns"] < 1.1 * runs["wall_ns"]).all()
+    assert 500 <= found.per_node_ns < nodes["ns"].median()
     assert {node_of(tensor, networks["b"]) for tensor in nodes[nodes["item"] == "b"]["tensor"]} == set(
         range(len(networks["b"].nodes))
     )
+
+
+def test_the_profilers_own_work_is_that_of_idle_nodes() -> None:
+    kinds = {"Conv": 90_000, "Flatten": 2500, "Reshape": 4500}
+    rows = [("a", 0, 0, rep, i, kind, "n0", ns, False) for rep in (0, 1) for i, (kind, ns) in enumerate(kinds.items())]
+    nodes = pd.DataFrame(rows, columns=list(NODE_COLUMNS))
+    assert per_node_ns(nodes) == 3500
+    assert per_node_ns(nodes[nodes["kind"] == "Conv"]) == 0
 
 
 def test_a_runtime_without_profiler_says_so() -> None:
