@@ -18,7 +18,8 @@ import pandas as pd
 from mnas.devices import Device
 from mnas.errors import CheckError, ConfigError
 from mnas.ir import Architecture, Placement
-from mnas.latency.cover import cover, told
+from mnas.latency.chunks import seconds
+from mnas.latency.cover import TIMES, cover, told
 from mnas.lower import Format, node_of
 from mnas.runtimes import COLUMNS, Conditions, Measurement, NodeProfiler, Plan, Runtime, runtimes
 from mnas.spaces import SearchSpace
@@ -33,6 +34,8 @@ _NEAR, _NEAR_NS = 1.25, 2000
 """Runs of a node count up to this factor and so many ns above their lower quartile: the core was taken away in others,
 which may be most of them."""
 _MOST_UNATTRIBUTED = 0.02
+_SWEEP_S = 12.0
+"""Seconds that one run of every cover network may take, as estimated."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,22 @@ def in_network(runtime: Runtime, covers: Mapping[str, Architecture]) -> InNetwor
 def cover_networks(
     space: SearchSpace | None, architectures: Iterable[Architecture], rows: Collection[Placement], seed: int
 ) -> dict[str, Architecture]:
-    """Name the networks in which `rows` are measured: a cover of the space, and those given that hold any of them."""
+    """Name the networks in which `rows` are measured: a cover of the space, and those given that hold any of them.
+
+    Every row occurs three times, or fewer times where the networks of a cover take too long.
+    """
     wanted = set(rows)
-    given = [each for each in architectures if not wanted.isdisjoint(each.placements)]
-    chosen = (*(cover(space, rows, seed=seed) if space else ()), *given)
-    return {f"cover-{i:03d}": architecture for i, architecture in enumerate(chosen)}
+    given = tuple(each for each in architectures if not wanted.isdisjoint(each.placements))
+    chosen = _affordable(space, rows, seed) if space else ()
+    return {f"cover-{i:03d}": architecture for i, architecture in enumerate((*chosen, *given))}
+
+
+def _affordable(space: SearchSpace, rows: Collection[Placement], seed: int) -> tuple[Architecture, ...]:
+    for times in range(TIMES, 1, -1):
+        chosen = cover(space, rows, times=times, seed=seed)
+        if sum(map(seconds, chosen)) <= _SWEEP_S:
+            return chosen
+    return cover(space, rows, times=1, seed=seed)
 
 
 def whole_conditions(conditions: Conditions) -> Conditions:

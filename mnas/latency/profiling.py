@@ -82,8 +82,8 @@ def profile(
             rows too (see `correct`). A space with fewer networks gives fewer of each, in proportion.
         architectures: networks whose placements are measured too.
         rows: what a row is: "isolated", its op measured alone, or "in-network", its nodes timed inside networks that
-            together hold every row three times (see `in_network`); such rows are not measured again. The tables of
-            both kinds hold under unlike conditions.
+            together hold every row up to three times (see `in_network`); such rows are not measured again. The tables
+            of both kinds hold under unlike conditions.
         seed: of networks, weights, packing and orders.
         progress: called before each process, and at the end.
 

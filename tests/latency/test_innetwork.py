@@ -203,6 +203,15 @@ def test_given_networks_hold_their_own_rows() -> None:
     assert list(cover_networks(None, [A, other], A.placements[1:2], 0).values()) == [A]
 
 
+def test_rows_occur_less_often_where_networks_take_long() -> None:
+    each = space("mnasnet-small")
+    rows = list(each.placements())
+    assert len(cover_networks(each, (), rows, 0)) == 3 * 108
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mnas.latency.innetwork._SWEEP_S", 1e-6)
+        assert len(cover_networks(each, (), rows, 0)) == 108
+
+
 @pytest.mark.slow
 def test_rows_of_real_networks(tmp_path: Path) -> None:
     each = tiny(stages=2)
