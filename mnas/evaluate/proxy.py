@@ -48,10 +48,10 @@ class ProxyEvaluator:
     def __post_init__(self) -> None:
         if self.images < 2 or self.validation < 1:
             raise ConfigError(f"needs images >= 2 and validation >= 1, got {self.images} and {self.validation}")
-        if not 1 <= self.best_of <= self.epochs:
-            raise ConfigError(f"best_of must be in 1..{self.epochs}, the number of epochs, got {self.best_of}")
         check_torch_device(self.torch_device)
         self._recipe()
+        if not 1 <= self.best_of <= self.epochs:
+            raise ConfigError(f"best_of must be in 1..{self.epochs}, the number of epochs, got {self.best_of}")
 
     def __call__(self, architecture: Architecture, seed: int) -> float:
         """Validation accuracy, 0..1; equal for all spellings of a network (see `Architecture.canonical`)."""

@@ -41,6 +41,26 @@ def test_it_is_a_training_of_the_given_seed() -> None:
     assert FAST(SMALL, 3) == accuracy(network, data.validation.first(100), normalize)
 
 
+def test_the_score_can_be_the_highest_of_the_last_epochs() -> None:
+    """NAS-RL takes five. Scoring an epoch does not change the training: the schedule is that of all epochs."""
+    data = dataset("digits")
+    normalize = Normalizer(data.mean, data.std)
+    network = build(SMALL, 3)
+    scores: list[float] = []
+
+    def score(epoch: int) -> None:
+        assert epoch == len(scores) + 1
+        recalibrate(network, data.train.first(96), normalize)
+        scores.append(accuracy(network, data.validation.first(100), normalize))
+
+    recipe = Recipe(6, 16, 0.03, weight_decay=1e-4)
+    fit(network, data.train.first(96), recipe, normalize, seed=3, after_epoch=score)
+    longer = replace(FAST, epochs=6)
+    assert [replace(longer, best_of=n)(SMALL, 3) for n in (1, 3, 5, 6)] == [max(scores[-n:]) for n in (1, 3, 5, 6)]
+    assert max(scores) > scores[-1]
+    assert restore(describe(replace(longer, best_of=5))) == replace(longer, best_of=5)
+
+
 def test_it_tells_a_network_that_learns_from_one_that_cannot() -> None:
     longer = ProxyEvaluator("digits", images=400, validation=200, epochs=2, lr=0.1)
     blind = Architecture.parse("input 1x8x8\nzero\nhead_c16_n10")
@@ -70,7 +90,17 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [{"images": 1}, {"validation": 0}, {"epochs": 0}, {"batch": 1}, {"lr": -1.0}, {"torch_device": "gpu"}]
+    "setting",
+    [
+        {"images": 1},
+        {"validation": 0},
+        {"epochs": 0},
+        {"batch": 1},
+        {"lr": -1.0},
+        {"torch_device": "gpu"},
+        {"best_of": 0},
+        {"best_of": 3},
+    ],
 )
 def test_settings_are_checked_at_once(setting: dict[str, object]) -> None:
     with pytest.raises(ConfigError):

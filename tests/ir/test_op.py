@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from mnas.errors import MnasError, ParseError, UnknownNameError
 from mnas.ir import Layer, Op, Shape, arg, known_ops, parse_op, register_op
 from mnas.ir.layers import Seq
-from mnas.ops.cell import Nothing
+from mnas.ops.cell import Nothing, PoolOp, ReluConvBn, Sep
 from mnas.ops.mobile import ConvBlock, MBConv, SepConv
+from mnas.ops.sequence import Centred, ConvBnRelu
 from tests.strategies import ops
 
 GOLDEN = {
@@ -24,6 +25,11 @@ GOLDEN = {
     "conv_c32_s2": ConvBlock(32, 3, 2),
     "sepconv_c16_skippool": SepConv(16, skip="pool"),
     "zero": Nothing(),
+    "sep_k5": Sep(5),
+    "pool_tavg_c11": PoolOp("avg", c=11),
+    "rcb_c8_kh1_kw7_sw2_khh7_kww1_shh2": ReluConvBn(8, 1, 7, sw=2, kh2=7, kw2=1, sh2=2),
+    "cbr_c16_kh1_kw5_sh2": ConvBnRelu(16, 1, 5, sh=2),
+    "window_h8_w4": Centred(8, 4),
 }
 """Stored tables and checkpoints hold such texts: changing a default or a tag breaks them."""
 

@@ -59,6 +59,16 @@ def test_exponents_can_be_given() -> None:
     assert make_reward("absolute", 10, beta=-0.2)(0.5, 15.0) == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize("name", sorted(rewards))
+def test_the_accuracy_counts_to_a_power(name: str) -> None:
+    plain, cubed = make_reward(name, 10, beta=-0.2), make_reward(name, 10, beta=-0.2, accuracy_power=3)
+    assert cubed(0.5, 20.0) == pytest.approx(plain(0.125, 20.0))
+    assert cubed(np.array([0.5, 0.9]), np.array([5.0, 10.0])) == pytest.approx([cubed(0.5, 5.0), cubed(0.9, 10.0)])
+    for power in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(ConfigError, match="accuracy_power"):
+            make_reward(name, 10, accuracy_power=power)
+
+
 @pytest.mark.parametrize("target_ms", [0.0, -1.0, math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", sorted(rewards))
 def test_a_target_is_a_positive_number(name: str, target_ms: float) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from mnas.errors import ConfigError, UnknownNameError
 from mnas.ir import Architecture, Shape
+from mnas.spaces import space
+from mnas.spaces.nasnet import NASNET_A, Cell, Genotype, Stack, network
 from mnas.spaces.reference import reference, references
 
 PUBLISHED = {
@@ -60,3 +62,21 @@ def test_bad_requests() -> None:
     for name in ("darts-v2", "nasnet-a-mobile"):
         with pytest.raises(ConfigError, match="no width multiplier"):
             reference(name, width=0.5)
+
+
+def test_mobilenet_v2_with_relu_is_the_middle_of_mnasnet() -> None:
+    middle = {"op": "mbconv6", "kernel": 3, "se": 0.0, "width": 1.0, "depth": 0, "skip": "identity"}
+    each = space("mnasnet")
+    options = [middle[choice.name.split(".")[1]] for choice in each.choices]
+    options[0] = "sepconv"
+    encoding = tuple(choice.options.index(option) for choice, option in zip(each.choices, options, strict=True))
+    assert str(each.decode(encoding)) == str(reference("mobilenet-v2")).replace("_arelu6", "")
+
+
+def test_nasnet_a_but_for_its_outputs_is_in_nasnet_mobile() -> None:
+    cells = Genotype(*(Cell(cell.blocks) for cell in NASNET_A))
+    each = space("nasnet-mobile")
+    values = [value for cell in cells for block in cell.blocks for value in block]
+    encoding = tuple(choice.options.index(value) for choice, value in zip(each.choices, values, strict=True))
+    inside = network(cells, Stack(44, 4, "imagenet"), x=Shape(3, 224, 224), classes=1000)
+    assert each.decode(encoding) == inside != reference("nasnet-a-mobile")
