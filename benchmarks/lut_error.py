@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
 from mnas.devices import Device
-from mnas.ir import Architecture, Layer, Placement, Shape
-from mnas.ir.layers import Conv, Join, Linear, Seq
+from mnas.ir import Architecture, Placement
 from mnas.latency import Calibration, LatencyTable, MeasuredNetwork, profile
+from mnas.latency.assembly import second_pass
 from mnas.latency.fitting import fit
+from mnas.latency.kernels import kernels
 from mnas.latency.networks import draw_networks
 from mnas.latency.pricing import executed
 from mnas.lower import Format
@@ -86,34 +87,12 @@ class Recorded:
         return tuple(self.of.placements())
 
 
-def kinds(layer: Layer, x: Shape) -> Iterator[tuple[str, float]]:
-    """MACs and moved elements by type of op."""
-    match layer:
-        case Seq(layers):
-            for part in layers:
-                yield from kinds(part, x)
-                x = part.out_shape(x)
-        case Join(kind, branches):
-            for branch in branches:
-                yield from kinds(branch, x)
-            yield f"{kind} elements", x.size
-        case Conv(kernel=kernel, stride=stride, groups=groups):
-            name = f"{'depthwise' if groups > 1 else 'dense'} {kernel[0]}x{kernel[1]}/{stride[0]}"
-            yield f"{name} MACs", layer.cost(x).macs
-            yield f"{name} elements", x.size + layer.out_shape(x).size
-        case Linear():
-            yield "linear MACs", layer.cost(x).macs
-        case _:
-            yield f"{type(layer).__name__} elements", x.size
-
-
 def op_types(network: Architecture) -> Counter[str]:
-    """Features of the op-type linear model: MACs and elements of each type of op, and the number of ops."""
-    found: Counter[str] = Counter()
-    for placement in network.placements:
-        for kind, amount in kinds(placement.op.layers(placement.x), placement.x):
-            found[kind] += amount  # type: ignore[assignment]
-    found["ops"] = len(network.placements)
+    """Features of the op-type linear model: MACs and moved elements of each type of kernel, and the number of ops."""
+    found: Counter[str] = Counter(ops=len(network.placements))
+    for kernel in (kernel for placement in network.placements for kernel in kernels(placement)):
+        name = f"{kernel.name}/{kernel.stride}"
+        found.update({f"{name} MACs": kernel.macs, f"{name} elements": kernel.moved})
     return found
 
 
@@ -185,8 +164,6 @@ class Judged:
 
     def again_within(self, bound: float) -> float:
         """Share of the judged networks whose second measurement, at the level of the first, is within a bound."""
-        from mnas.latency.assembly import second_pass
-
         again = second_pass(self.table.samples, self.table.time)
         first = pd.Series({n.item: n.ms for n in self.networks if n.role == "test"})
         ratio = (again / first).dropna()

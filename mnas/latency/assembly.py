@@ -15,7 +15,7 @@ from mnas.latency.anchors import anchor_ratio
 from mnas.latency.filter import TimeColumn, estimate, filtered, halves, split_half, visits
 from mnas.latency.fitting import fit, recheck
 from mnas.latency.partial import Unit, failures
-from mnas.latency.rawfile import AGAIN, write_samples
+from mnas.latency.rawfile import AGAIN, first_pass, write_samples
 from mnas.latency.table import Effort, LatencyTable, MeasuredNetwork, Role, Row
 from mnas.latency.validation import judge
 from mnas.runtimes import Conditions
@@ -146,11 +146,6 @@ def effort(samples: pd.DataFrame, column: TimeColumn, seconds: float) -> Effort:
         preempted_share=float(samples["preempted"].mean()),
         seconds=round(seconds, 1),
     )
-
-
-def first_pass(samples: pd.DataFrame) -> pd.DataFrame:
-    """The samples without those of the independent second pass."""
-    return samples[~samples["item"].str.startswith(AGAIN)]
 
 
 def second_pass(samples: pd.DataFrame, column: TimeColumn) -> pd.Series:

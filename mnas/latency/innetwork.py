@@ -125,6 +125,11 @@ def whole_conditions(conditions: Conditions) -> Conditions:
     return replace(conditions, options=";".join(o for o in conditions.options.split(";") if o != ROWS))
 
 
+def row_flags(conditions: Conditions) -> list[str]:
+    """How `mnas profile` is told to measure rows of the kind that hold under these conditions."""
+    return ["--rows", "in-network"] if ROWS in conditions.options.split(";") else []
+
+
 def unattributed_share(nodes: pd.DataFrame, covers: Mapping[str, Architecture]) -> float:
     """The share of the node time that belongs to no op, 0..1."""
     total = float(nodes["ns"].sum())

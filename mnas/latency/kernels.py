@@ -5,6 +5,7 @@ Batch norm and ReLU cost nothing after a convolution, which takes them in.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -44,6 +45,15 @@ def kernels(placement: Placement) -> tuple[Kernel, ...]:
     x = placement.x
     joins = [_join(placement.join, placement.inputs, x)] if len(placement.inputs) > 1 else []
     return (*joins, *_kernels(placement.op.layers(x), x, fuses=False))
+
+
+def shares(placement: Placement) -> dict[str, float]:
+    """Which share of a placement's work is of kernels of which name: MACs, or moved elements where there are none."""
+    amounts: Counter[str] = Counter()
+    for kernel in kernels(placement):
+        amounts[kernel.name] += kernel.macs or kernel.moved
+    total = amounts.total()
+    return {name: amount / total for name, amount in amounts.items()}
 
 
 def _kernels(layer: Layer, x: Shape, *, fuses: bool) -> list[Kernel]:

@@ -21,7 +21,7 @@ from mnas.latency.chunks import pack, seconds
 from mnas.latency.filter import TimeColumn, estimate, filtered, visits
 from mnas.latency.models import write_models
 from mnas.latency.partial import Partial, Unit, failures
-from mnas.latency.rawfile import AGAIN
+from mnas.latency.rawfile import AGAIN, first_pass
 from mnas.latency.table import WIDE
 from mnas.progress import Progress
 from mnas.runtimes import Plan, Runtime
@@ -109,7 +109,7 @@ class Work:
 
     def _wide(self, done: Sequence[Unit]) -> list[str]:
         samples = pd.concat([unit.samples for unit in done], ignore_index=True)
-        first = samples[~samples["item"].str.startswith(AGAIN)]
+        first = first_pass(samples)
         if first.empty:
             return []
         estimates = estimate(filtered(visits(first, self.time)))

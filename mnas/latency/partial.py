@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mnas.errors import ConfigError
+from mnas.errors import ConfigError, MnasError
 from mnas.files import write_bytes, write_text
 from mnas.latency.rawfile import read_samples, write_samples
 from mnas.latency.storage import PLAN, SUFFIXES, check_whole, load_table, table_file, unfinished
@@ -155,6 +155,18 @@ class Partial:
         self._plan.unlink(missing_ok=True)
         if self.folder.exists():
             shutil.rmtree(self.folder)
+
+
+@contextmanager
+def disk(prefix: Path) -> Iterator[None]:
+    """A full disk, or a folder that cannot be written, ends cleanly."""
+    try:
+        yield
+    except OSError as error:
+        raise MnasError(
+            f"{error.filename or prefix}: {error.strerror}; what was measured is kept: mend that and run the same "
+            "command again"
+        ) from error
 
 
 def failures(units: Iterable[Unit]) -> dict[str, str]:

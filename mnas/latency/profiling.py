@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from math import isnan
@@ -13,14 +12,14 @@ from typing import Any
 
 from mnas.devices import Device, facts
 from mnas.devices import device as find_device
-from mnas.errors import ConfigError, MnasError
+from mnas.errors import ConfigError
 from mnas.ir import Architecture, Network, Placement
 from mnas.latency.assembly import Measured
 from mnas.latency.chunks import REPEATS, choose_repeats, pack
 from mnas.latency.innetwork import NODE_REPEATS, InNetwork, RowSource, cover_networks, in_network
 from mnas.latency.measuring import Work
 from mnas.latency.networks import draw_networks, roles
-from mnas.latency.partial import Partial
+from mnas.latency.partial import Partial, disk
 from mnas.latency.pricing import executed
 from mnas.latency.storage import OWN, save_table, table_prefix
 from mnas.latency.table import LatencyTable, Role
@@ -246,15 +245,3 @@ def _networks(
         raise ConfigError(f"there is no finished table {prefix} to add rows to: name a space")
     drawn = roles(draw_networks(space, *numbers, seed))
     return {f"network-{i:02d}": network for i, network in enumerate(drawn)}
-
-
-@contextmanager
-def disk(prefix: Path) -> Iterator[None]:
-    """A full disk, or a folder that cannot be written, ends cleanly."""
-    try:
-        yield
-    except OSError as error:
-        raise MnasError(
-            f"{error.filename or prefix}: {error.strerror}; what was measured is kept: mend that and run the same "
-            "command again"
-        ) from error

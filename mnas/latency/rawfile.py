@@ -24,6 +24,11 @@ _TYPES = {
 }
 
 
+def first_pass(samples: pd.DataFrame) -> pd.DataFrame:
+    """Samples but for those of the second pass."""
+    return samples[~samples["item"].str.startswith(AGAIN)]
+
+
 def write_samples(samples: pd.DataFrame) -> bytes:
     """Spell raw samples (columns unit, item, visit, round, rep, wall_ns, cpu_ns, preempted as 0 or 1)."""
     text = samples.assign(preempted=samples["preempted"].astype("int64"))[list(_TYPES)].to_csv(index=False)

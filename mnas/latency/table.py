@@ -20,6 +20,7 @@ from mnas.latency.batch import ChainPrices, compile_chain
 from mnas.latency.calibration import LEAST_MS, Calibration
 from mnas.latency.estimator import EstimatedRow, Estimator, fit_estimator
 from mnas.latency.filter import Remeasurement, TimeColumn
+from mnas.latency.innetwork import row_flags
 from mnas.latency.predictor import Estimate
 from mnas.latency.pricing import executed, is_constant
 from mnas.latency.rawfile import read_samples
@@ -358,8 +359,9 @@ class LatencyTable:
 
     def _lacks(self, placements: Iterable[Placement], what: Sequence[str]) -> MissingLatencyError:
         c = self.conditions
+        unusual = [*(["--dtype", c.dtype] if c.dtype != "float32" else []), *row_flags(c)]
         threads = ["--num-threads", str(c.num_threads)] if c.num_threads != 1 else []
-        where = ["--device", c.device, "--runtime", c.runtime, *threads, "-o", self._grows_at]
+        where = ["--device", c.device, "--runtime", c.runtime, *unusual, *threads, "-o", self._grows_at]
         names = [f"{p} (failed: {self.failed[p]})" if p in self.failed else str(p) for p in self.missing(placements)]
         return MissingLatencyError(self.name, names, shlex.join(["mnas", "profile", *what, *where]))
 

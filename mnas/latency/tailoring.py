@@ -20,9 +20,9 @@ from mnas.latency.calibration import Calibration, calibrate
 from mnas.latency.conformal import half_width
 from mnas.latency.deviations import Floats, Ints
 from mnas.latency.gaussian import Part, regress
+from mnas.latency.kernels import shares
 from mnas.latency.pricing import executed
 from mnas.latency.table import LatencyTable
-from mnas.latency.work import shares
 
 _STRENGTHS = (0.003, 0.03, 0.3)
 """Relative to the variance of the log latencies of networks."""
@@ -59,7 +59,7 @@ class Pattern:
         known_ms: their rows, (tables, placements).
         scale: the typical scale of the tables' calibrations.
         folds_constants: whether the new device's runtime is taken to fold constants.
-        kinds: share of each kind of work in each row, (placements, kinds).
+        kinds: share of the kernels of each name in each row, (placements, kinds).
     """
 
     placements: tuple[Placement, ...]

@@ -16,7 +16,7 @@ from mnas.devices import Device, facts
 from mnas.devices import device as find_device
 from mnas.errors import CheckError, ConfigError
 from mnas.ir import Architecture, Network
-from mnas.latency.assembly import effort, first_pass, second_pass
+from mnas.latency.assembly import effort, second_pass
 from mnas.latency.choosing import choose, choose_next
 from mnas.latency.chunks import choose_repeats, pack
 from mnas.latency.deviations import Floats, Ints
@@ -24,9 +24,8 @@ from mnas.latency.filter import TimeColumn, estimate, filtered, split_half, visi
 from mnas.latency.fitting import recheck
 from mnas.latency.measuring import Work
 from mnas.latency.networks import Drawn, draw_networks, roles
-from mnas.latency.partial import Partial, Unit, failures
-from mnas.latency.profiling import disk
-from mnas.latency.rawfile import write_samples
+from mnas.latency.partial import Partial, Unit, disk, failures
+from mnas.latency.rawfile import first_pass, write_samples
 from mnas.latency.storage import check_whole, save_table, table_exists, table_prefix, unfinished
 from mnas.latency.table import LatencyTable, MeasuredNetwork, Role, Row
 from mnas.latency.tailoring import LEAST_TAILORED, Pattern, Tailored, pattern

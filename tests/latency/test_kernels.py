@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mnas.ir import Placement
-from mnas.latency.kernels import kernels
+from mnas.latency.kernels import kernels, shares
 from tests.strategies import joined_placements, placements
 
 
@@ -45,3 +46,18 @@ def test_no_work_is_lost(placement: Placement) -> None:
     assert sum(kernel.macs for kernel in found) == placement.cost.macs
     assert all(kernel.moved > 0 and kernel.pixels > 0 for kernel in found)
     assert all(kernel.name.startswith(kernel.kind) for kernel in found if kernel.kind in ("dense", "depthwise"))
+
+
+@given(st.one_of(placements, joined_placements()))
+def test_shares_are_positive_and_sum_to_one(placement: Placement) -> None:
+    found = shares(placement)
+    assert all(share > 0 for share in found.values())
+    assert not found or sum(found.values()) == pytest.approx(1)
+
+
+def test_kinds_are_told_apart_by_what_changes_their_speed() -> None:
+    dense = shares(Placement.parse("conv_c24_k5@16x14x14"))
+    mobile = shares(Placement.parse("mbconv_c24_k5_se0.25@16x14x14"))
+    assert dense["dense 5x5"] > 0.9
+    assert {"dense 1x1", "depthwise 5x5", "mul", "avg pool of all"} <= set(mobile)
+    assert "dense 5x5" not in mobile

@@ -59,6 +59,9 @@ def test_missing_rows_name_the_command_that_measures_them(table: LatencyTable) -
 
 def test_missing_rows_of_a_space_name_the_space(table: LatencyTable) -> None:
     other = space("mnasnet-small", classes=7, image_size=32)
+    eight = replace(table, conditions=replace(table.conditions, dtype="int8", options="a=1;rows=in-network"))
+    with pytest.raises(MissingLatencyError, match="--runtime fake --dtype int8 --rows in-network -o "):
+        eight.check_covers(other)
     elsewhere = replace(table, path="", conditions=replace(table.conditions, num_threads=2))
     with pytest.raises(MissingLatencyError) as caught:
         elsewhere.predict_batch(other, np.zeros((2, len(other.choices)), np.int64))

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from mnas.errors import CheckError
 from mnas.ir import Architecture, Placement
 from mnas.latency import LatencyTable
+from mnas.latency.kernels import shares
 from mnas.latency.networks import draw_networks
 from mnas.latency.tailoring import Pattern, pattern
-from mnas.latency.work import shares
 from tests.latency.fakes import tiny
 
 Floats = NDArray[np.float64]

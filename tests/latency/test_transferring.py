@@ -12,9 +12,9 @@ import pytest
 from mnas.errors import CheckError, ConfigError, MissingLatencyError, MnasError
 from mnas.ir import Architecture, Placement
 from mnas.latency import LatencyTable, bench, load_table, transfer_table
+from mnas.latency.kernels import shares
 from mnas.latency.models import write_models
 from mnas.latency.networks import draw_networks
-from mnas.latency.work import shares
 from mnas.runtimes import runtimes
 from tests.latency.fakes import OVERHEAD_MS, SCALE, FakeRuntime, die_at, files, measure_tiny, row_ms, tiny
 
