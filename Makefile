@@ -48,11 +48,13 @@ lint: setup
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-# Writes benchmarks/results; about 25 minutes.
+# Writes most of benchmarks/results; about 45 minutes.
 bench: setup
+	$(VENV)/bin/python -m benchmarks.lut_error
 	$(VENV)/bin/python -m benchmarks.profiling
-	$(VENV)/bin/mnas profile --space mnasnet-small -o runs/bench-table
-	$(VENV)/bin/python -m benchmarks.hot_paths --table runs/bench-table
+	$(VENV)/bin/python -m benchmarks.tailoring
+	$(VENV)/bin/python -m benchmarks.predictor_speed --table mnasnet-amd-epyc-litert-float32
+	$(VENV)/bin/python -m benchmarks.hot_paths --table mnasnet-small-amd-epyc-litert-float32
 
 # The tables that are shipped, measured anew on a host of this kind; about 20 minutes.
 tables: setup

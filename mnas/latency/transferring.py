@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,7 @@ from mnas.latency.assembly import effort, second_pass
 from mnas.latency.choosing import choose, choose_next
 from mnas.latency.chunks import choose_repeats, pack
 from mnas.latency.deviations import Floats, Ints
-from mnas.latency.filter import TimeColumn, estimate, filtered, split_half, visits
+from mnas.latency.filter import estimate, filtered, split_half, visits
 from mnas.latency.fitting import recheck
 from mnas.latency.measuring import Work
 from mnas.latency.networks import Drawn, draw_networks, roles
@@ -32,7 +32,7 @@ from mnas.latency.tailoring import LEAST_TAILORED, Pattern, Tailored, pattern
 from mnas.latency.validation import LEAST_TESTS, judge
 from mnas.lower import parse_dtype
 from mnas.progress import Progress, silent
-from mnas.runtimes import Conditions, Plan, Runtime, runtimes, time_column
+from mnas.runtimes import Conditions, Plan, runtimes, time_column
 from mnas.spaces import SearchSpace
 
 _PLAN_SCHEMA = 1
@@ -106,10 +106,11 @@ def transfer_table(
         conditions = chosen.conditions(target, plan, dtype)
         drawn = _draw(space, budget, check, seed)
         shape = pattern(tables, tuple(dict.fromkeys(space.placements())), drawn.calibration)
-        job = _Transfer(
-            shape, drawn, budget, partial, target, chosen, dtype, loads, plan, time_column(target, num_threads),
-            max_memory_gb, seed, progress or silent,
+        work = Work(
+            partial, {}, [], [], [], [], target, chosen, dtype, loads, plan, time_column(target, num_threads),
+            0.0, max_memory_gb, seed, progress or silent,
         )  # fmt: skip
+        job = _Transfer(shape, drawn, budget, work)
         partial.begin(job.plan(conditions, tables), None)
         measured = job.measure()
         names = ", ".join(table.name for table in tables)
@@ -162,21 +163,19 @@ class _Measured:
 
 @dataclass(frozen=True)
 class _Transfer:
-    """One transfer: two steps of measuring, and the table of both."""
+    """One transfer: two steps of measuring, and the table of both.
+
+    Attributes:
+        shape: what the known tables say.
+        drawn: networks to choose from, and others to check.
+        budget: networks to measure for the fit.
+        work: how they are measured; what is measured is put in by each step.
+    """
 
     shape: Pattern
     drawn: Drawn
     budget: int
-    partial: Partial
-    device: Device
-    runtime: Runtime
-    dtype: str
-    loads: int
-    rounds: Plan
-    time: TimeColumn
-    max_memory_gb: float
-    seed: int
-    progress: Progress
+    work: Work
 
     def plan(self, conditions: Conditions, tables: Sequence[LatencyTable]) -> dict[str, Any]:
         """Everything that defines the measurement, as JSON holds it."""
@@ -188,48 +187,51 @@ class _Transfer:
             "space": [str(placement) for placement in self.shape.placements],
             "budget": self.budget,
             "check": len(self.drawn.test),
-            "loads": self.loads,
-            "seed": self.seed,
+            "loads": self.work.loads,
+            "seed": self.work.seed,
         }
 
     def measure(self) -> _Measured:
         """Measure those that fill the space, choose the others by them, and measure all."""
         first = self._first()
         named = self._named(first)
-        units = self._work([list(named)], named, [], 2).units()
+        units = self._step([list(named)], named, [], 2).units()
         idx, ms = self._fit_of(units, first)
         if len(idx) < LEAST_TAILORED // 2:
             raise CheckError(f"{_why(units)}: only {len(idx)} of {len(first)} networks could be measured")
         left = min(self.budget - len(idx), len(self.drawn.calibration) - len(idx))  # what failed may be chosen again
-        rest = choose_next(self.shape.latencies, self.shape.features, idx, ms, left, self.seed).tolist()
+        rest = choose_next(self.shape.latencies, self.shape.features, idx, ms, left, self.work.seed).tolist()
         chosen = [*first, *(j for j in rest if j not in first)][: self.budget]
         named = self._named(chosen) | {f"check-{i:02d}": network for i, network in enumerate(self.drawn.test)}
         start = list(named)[: len(first)]
-        chunks = [start, *pack(dict(named), start, self.max_memory_gb, self.seed)]
+        chunks = [start, *pack(dict(named), start, self.work.max_memory_gb, self.work.seed)]
         again = [name for name in named if name.startswith("check-")] or list(named)
-        units = self._work(chunks, named, again, 1).units()
-        self.progress(len(units), len(units), "done")
+        units = self._step(chunks, named, again, 1).units()
+        self.work.progress(len(units), len(units), "done")
         return _Measured(units, chosen, named)
 
     def _first(self) -> list[int]:
         """The smallest and the largest network by the known tables, and some that fill the space between."""
         size = np.log(self.shape.latencies).mean(axis=0)
         half = (self.budget + 1) // 2
-        fill = choose(self.shape.latencies, self.shape.features, half, self.seed)
+        fill = choose(self.shape.latencies, self.shape.features, half, self.work.seed)
         return list(dict.fromkeys([int(size.argmin()), int(size.argmax()), *fill.tolist()]))[:half]
 
     def _named(self, chosen: Sequence[int]) -> dict[str, Architecture]:
         return {f"network-{i:02d}": self.drawn.calibration[j] for i, j in enumerate(chosen)}
 
-    def _work(self, chunks: list[list[str]], items: Mapping[str, Architecture], again: list[str], more: int) -> Work:
+    def _step(self, chunks: list[list[str]], items: Mapping[str, Architecture], again: list[str], more: int) -> Work:
         networks: dict[str, Network] = dict(items)
-        repeats = choose_repeats([[networks[name] for name in chunk] for chunk in chunks], self.loads, 1)
-        rounds = Plan(repeats.passes, repeats.reps, num_threads=self.rounds.num_threads)
-        return Work(
-            self.partial, networks, chunks, [], [], again, self.device, self.runtime, self.dtype, self.loads, rounds,
-            self.time, 0.0, self.max_memory_gb, self.seed,
-            lambda done, total, note: self.progress(done, total + more * self.loads, note),
-        )  # fmt: skip
+        show, loads = self.work.progress, self.work.loads
+        repeats = choose_repeats([[networks[name] for name in chunk] for chunk in chunks], loads, 1)
+        return replace(
+            self.work,
+            items=networks,
+            chunks=chunks,
+            tests=again,
+            rounds=replace(self.work.rounds, passes=repeats.passes, reps=repeats.reps),
+            progress=lambda done, total, note: show(done, total + more * loads, note),
+        )
 
     def _fit_of(self, units: Sequence[Unit], chosen: Sequence[int]) -> tuple[Ints, Floats]:
         """Indices and ms of the networks of the fit that ran."""
@@ -242,7 +244,7 @@ class _Transfer:
         failed = failures(units)
         if samples.empty:
             raise CheckError(_why(units))
-        found = estimate(filtered(visits(samples, self.time)))["median_ms"]
+        found = estimate(filtered(visits(samples, self.work.time)))["median_ms"]
         return {str(name): float(ms) for name, ms in found.items() if name not in failed}
 
     def table(self, name: str, conditions: Conditions, sources: str, measured: _Measured) -> LatencyTable:
@@ -256,7 +258,7 @@ class _Transfer:
         rows = _rows(self.shape, tailored)
         times = {placement: row.median_ms for placement, row in rows.items()}
         calibration, error = recheck(tailored.calibration, times, networks)
-        pairs = pd.DataFrame({"first_ms": pd.Series(medians), "second_ms": second_pass(samples, self.time)})
+        pairs = pd.DataFrame({"first_ms": pd.Series(medians), "second_ms": second_pass(samples, self.work.time)})
         again = split_half(pairs.dropna())
         verdict, remedy = judge(again, error, emulated=conditions.emulated)
         if not self.drawn.test and not conditions.emulated:
@@ -265,8 +267,8 @@ class _Transfer:
         return LatencyTable(
             name=name,
             conditions=conditions,
-            time=self.time,
-            facts=facts(self.device),
+            time=self.work.time,
+            facts=facts(self.work.device),
             rows=rows,
             failed={},
             calibration=calibration,
@@ -276,7 +278,7 @@ class _Transfer:
             check=error,
             verdict=verdict,
             remedy=remedy,
-            effort=effort(samples, self.time, sum(unit.seconds for unit in units)),
+            effort=effort(samples, self.work.time, sum(unit.seconds for unit in units)),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             version=version("mnas"),
             raw=write_samples(samples),
