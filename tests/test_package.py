@@ -74,3 +74,5 @@ print(mnas.__file__, folder("devices"), folder("latency_tables").is_dir(), devic
     predict = "from mnas.cli.app import run; assert run(['predict', 'mnasnet-b1', '--table', {!r}, '--json']) == 0"
     said = json.loads(_python(predict.format("mnasnet-amd-epyc-litert-float32"), cwd=tmp_path, path=tmp_path / "site"))
     assert 0 < said["low_ms"] < said["total_ms"] < said["high_ms"]
+    grows = "from mnas.latency import load_table; print(load_table('mnasnet-amd-epyc-litert-float32')._grows_at)"
+    assert _python(grows, cwd=tmp_path, path=tmp_path / "site").strip() == "ANOTHER_TABLE"

@@ -26,6 +26,7 @@ from mnas.latency.pricing import executed, is_constant
 from mnas.latency.rawfile import read_samples
 from mnas.latency.validation import Check, Verdict
 from mnas.runtimes import Conditions
+from mnas.shipped import installed
 from mnas.spaces import SearchSpace
 
 WIDE = 0.05
@@ -354,8 +355,8 @@ class LatencyTable:
 
     @property
     def _grows_at(self) -> str:
-        """Where missing rows are measured into: a table without anchors cannot grow."""
-        return (self.path or self.name) if self.anchors else "ANOTHER_TABLE"
+        """Where missing rows are measured into: one without anchors cannot grow, one that is installed stays."""
+        return (self.path or self.name) if self.anchors and not installed(self.path) else "ANOTHER_TABLE"
 
     def _lacks(self, placements: Iterable[Placement], what: Sequence[str]) -> MissingLatencyError:
         c = self.conditions
