@@ -5,8 +5,9 @@ them drawn to span the space, half uniformly. All predictors are judged by the s
 fitted to equally many measured networks. `raw hot` is what Once-for-all and ProxylessNAS do: a second measurement
 without cache eviction, rows and networks alike. `in-network` takes its rows from node times of whole networks, in a
 measurement of its own (runtimes that tell node times only). Measuring the judged networks again by other processes
-gives the remeasurement error, after the common level; nothing can be seen to be better. `interval_coverage_percent`
-is the share of judged networks inside the 90 % interval. Writes benchmarks/results/lut_error.csv.
+gives the remeasurement error, after the common level; nothing can be seen to be better. Above 5 % the benchmark ends:
+of a noisy measurement no accuracy is claimed. `interval_coverage_percent` is the share of judged networks inside the
+90 % interval. Writes benchmarks/results/lut_error.csv.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from mnas.latency.fitting import fit
 from mnas.latency.kernels import kernels
 from mnas.latency.networks import draw_networks
 from mnas.latency.pricing import executed
+from mnas.latency.validation import NOISY_PERCENT
 from mnas.lower import Format
 from mnas.runtimes import Conditions, Measurement, NodeProfiler, Plan, Runtime, runtimes
 from mnas.spaces import Choice, SearchSpace, space
@@ -114,6 +116,9 @@ class Judged:
     """The networks of one measurement, and what predictors say of them."""
 
     def __init__(self, table: LatencyTable, encodings: Mapping[str, tuple[int, ...]], resolution: int) -> None:
+        again = table.remeasurement.mape_without_level_percent
+        if not again <= NOISY_PERCENT:
+            raise SystemExit(f"{table.name}: measuring again differs by {again:.1f} %: no accuracy can be claimed")
         self.table, self.resolution = table, resolution
         self.networks = [n for n in table.networks if n.role != "interval"]
         architectures = [Architecture.parse(n.architecture) for n in self.networks]
