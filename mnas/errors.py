@@ -72,6 +72,18 @@ class CheckError(MnasError, RuntimeError):
     exit_code = 4
 
 
+class SpanError(CheckError):
+    """A latency model was not fitted to networks of such a size.
+
+    Attributes:
+        ms: what it would say all the same.
+    """
+
+    def __init__(self, message: str, ms: float) -> None:
+        super().__init__(message)
+        self.ms = ms
+
+
 class MissingLatencyError(MnasError, LookupError):
     """A latency table lacks rows that an architecture needs."""
 
