@@ -19,10 +19,11 @@ from mnas.cli.output import Output, table, verb
     "--on-missing", type=click.Choice(["error", "estimate"]), help="What to do about rows that the table lacks."
 )
 @click.option("--target-ms", type=float, help="Latency budget in milliseconds.")
-@click.option("--searcher", help="surrogate, reinforce, ppo, evolution, local, random or optuna.")
-@click.option("--evaluator", help="proxy, or table (a table of results).")
+@click.option("--searcher", help="surrogate, reinforce, ppo, evolution, local, random, optuna or darts.")
+@click.option("--evaluator", help="proxy, naswot (a training-free score) or table (a table of results).")
 @click.option("--reward", help="asymmetric, absolute, soft or hard.")
-@click.option("--trials", type=int, help="How many networks to train.")
+@click.option("--trials", type=int, help="How many networks to evaluate.")
+@click.option("--finalists", type=int, help="Train so many of the best at last; where the others were but scored.")
 @click.option("--workers", type=int, help="Worker processes of one thread; 0: none but this one.")
 @click.option("--torch-device", help="cpu, cuda or mps.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other key of the configuration.")
@@ -46,8 +47,9 @@ def command(
     the same command goes on and ends with the same trials.
 
     \b
-    Example:
+    Examples:
       mnas search --space mnasnet-small --data fashion-mnist --table my_table --target-ms 0.3 --run runs/first
+      mnas search ... --searcher random --evaluator naswot --trials 2000 --finalists 16 --run runs/scored
     """
     from mnas.latency import load_table
     from mnas.searchers import load_config, search_run
@@ -72,18 +74,19 @@ def command(
         "table": prices.name,
         "verdict": prices.verdict,
         "trials": run.counts(),
+        "value": run.value_name,
         "best": best.to_dict(),
         "front": [trial.to_dict() for trial in front],
     }
 
     def people() -> None:
         rows = [
-            (t.index, f"{t.accuracy:.4f}", f"{t.latency.ms:.3f}", f"{t.reward:.4f}", "best" if t == best else "")
+            (t.index, f"{t.value:.4f}", f"{t.latency.ms:.3f}", f"{t.reward:.4f}", "best" if t == best else "")
             for t in front
         ]
         table(
             f"Pareto front of {where}",
-            ("trial", "accuracy", "ms", "reward", ""),
+            ("trial", run.value_name, "ms", "reward", ""),
             rows,
             caption=f"{run.summary()}\nlatency: {prices.name}, {prices.summary()}\nnext: mnas train {where}",
         )

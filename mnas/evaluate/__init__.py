@@ -17,6 +17,7 @@ from mnas.evaluate.data import dataset as dataset
 from mnas.evaluate.data import datasets as datasets
 from mnas.evaluate.data import fetch as fetch
 from mnas.evaluate.evaluator import Evaluator as Evaluator
+from mnas.evaluate.evaluator import Scorer as Scorer
 from mnas.evaluate.evaluator import evaluators as evaluators
 from mnas.evaluate.evaluator import tells_spellings as tells_spellings
 from mnas.evaluate.executors import Executor as Executor
@@ -31,15 +32,23 @@ if TYPE_CHECKING:
     from mnas.evaluate.checkpoints import load_network as load_network
     from mnas.evaluate.final import train as train
     from mnas.evaluate.proxy import ProxyEvaluator as ProxyEvaluator
+    from mnas.evaluate.scoring import ScoreEvaluator as ScoreEvaluator
     from mnas.evaluate.training import Recipe as Recipe
     from mnas.evaluate.training import normalised as normalised
+    from mnas.evaluate.untrained import Minibatch as Minibatch
+    from mnas.evaluate.untrained import Score as Score
+    from mnas.evaluate.untrained import scores as scores
 
 _WITH_TORCH = {
+    "Minibatch": "untrained",
     "ProxyEvaluator": "proxy",
     "Recipe": "training",
+    "Score": "untrained",
+    "ScoreEvaluator": "scoring",
     "TrainedNetwork": "checkpoints",
     "load_network": "checkpoints",
     "normalised": "training",
+    "scores": "untrained",
     "train": "final",
 }
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mnas.errors import EvaluationError
 from mnas.ir import Architecture
@@ -14,14 +14,22 @@ from mnas.registry import Registry
 
 
 class Evaluator(Protocol):
-    """Scores one architecture.
+    """Says how good one architecture is.
 
-    The score depends on the architecture and the seed alone, whatever was scored before. Worker processes make their
-    own from its description (see `describe`), so an evaluator is a dataclass of plain values in a module.
+    What it says depends on the architecture and the seed alone, whatever was evaluated before. Worker processes make
+    their own from its description (see `describe`), so an evaluator is a dataclass of plain values in a module.
     """
 
     def __call__(self, architecture: Architecture, seed: int) -> float:
-        """Give an accuracy, 0..1."""
+        """Give an accuracy, 0..1; or a score, if the evaluator is a `Scorer`."""
+
+
+@runtime_checkable
+class Scorer(Evaluator, Protocol):
+    """An evaluator that gives no accuracy but a score: any finite number, more is better."""
+
+    def squash(self, score: float) -> float:
+        """What a reward takes in place of the accuracy, 0..1: strictly monotone in the score, and of nothing else."""
 
 
 def tells_spellings(evaluator: Evaluator) -> bool:
@@ -33,7 +41,9 @@ def tells_spellings(evaluator: Evaluator) -> bool:
     return bool(getattr(evaluator, "spellings", False))
 
 
-evaluators: Registry[Callable[..., Evaluator]] = Registry("evaluator", ("mnas.evaluate.proxy", "mnas.evaluate.tabular"))
+evaluators: Registry[Callable[..., Evaluator]] = Registry(
+    "evaluator", ("mnas.evaluate.proxy", "mnas.evaluate.scoring", "mnas.evaluate.tabular")
+)
 
 
 def describe(evaluator: Evaluator) -> str:

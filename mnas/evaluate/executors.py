@@ -23,9 +23,9 @@ _ATTEMPTS = 3
 
 
 class Outcome(NamedTuple):
-    """What came of a job: an accuracy in 0..1, or the type and message of what went wrong; and wall seconds."""
+    """What came of a job: what the evaluator gave, or the type and message of what went wrong; and wall seconds."""
 
-    accuracy: float | None
+    value: float | None
     error: str | None
     seconds: float
 
@@ -46,12 +46,12 @@ def attempt(evaluator: Evaluator, job: Job) -> Outcome:
     """Evaluate a job; what it raises is the outcome's error, unless it is one of `ENDING`."""
     start = time.perf_counter()
     try:
-        accuracy = float(evaluator(*job))
+        value = float(evaluator(*job))
     except tuple(ENDING.values()):
         raise
     except Exception as error:
         return Outcome(None, f"{type(error).__name__}: {error}", time.perf_counter() - start)
-    return Outcome(accuracy, None, time.perf_counter() - start)
+    return Outcome(value, None, time.perf_counter() - start)
 
 
 class LocalExecutor:

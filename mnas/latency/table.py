@@ -167,6 +167,11 @@ class LatencyTable:
         measured = self.calibration.corrected({placement: row.median_ms for placement, row in self.rows.items()})
         return measured | {placement: row.ms for placement, row in self.estimated.items()}
 
+    @property
+    def row_ms(self) -> Mapping[Placement, float]:
+        """Every row in ms as it counts in a sum: measured ones as the calibration corrects them, and estimated ones."""
+        return self._ms
+
     def summary(self) -> str:
         """Say in one line what the table holds under and how far to trust it."""
         c, found = self.conditions, self.check

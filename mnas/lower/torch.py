@@ -25,6 +25,7 @@ from mnas.ir.layers import (
     Window,
     Zero,
 )
+from mnas.lower.dilated import dilated_depthwise
 from mnas.lower.padding import cropped, pixels, same
 from mnas.lower.weights import EPSILON, Array, Weights, he_std
 
@@ -33,7 +34,8 @@ _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
 }  # fmt: skip
 
 
-def _join(kind: JoinKind, values: list[Tensor]) -> Tensor:
+def join_values(kind: JoinKind, values: list[Tensor]) -> Tensor:
+    """Add, multiply or concatenate maps (N, C, H, W); 1x1 maps are broadcast in products."""
     if kind == "cat":
         return torch.cat(values, 1)
     total = values[0]
@@ -43,21 +45,31 @@ def _join(kind: JoinKind, values: list[Tensor]) -> Tensor:
 
 
 class _Conv(nn.Conv2d):
-    """Padding that is the same on both sides is left to the kernel, which is faster."""
+    """Padding that is the same on both sides is left to the kernel, which is faster.
+
+    A stride equal to the dilation means that other rows and columns are never read: the rest is convolved plainly.
+    """
 
     def __init__(self, layer: Conv, x: Shape, generator: torch.Generator | None) -> None:
         (top, bottom), (left, right) = same(x, layer.kernel, layer.stride, layer.dilation)
-        symmetric = (top, left) == (bottom, right)
+        self.every = layer.stride if layer.stride == layer.dilation != (1, 1) else None
+        symmetric = (top, left) == (bottom, right) and not self.every
         inner = (top, left) if symmetric else 0
-        super().__init__(x.c, layer.out, layer.kernel, layer.stride, inner, layer.dilation, layer.groups, layer.bias)
+        stride, dilation = ((1, 1), (1, 1)) if self.every else (layer.stride, layer.dilation)
+        super().__init__(x.c, layer.out, layer.kernel, stride, inner, dilation, layer.groups, layer.bias)
         self.outer = None if symmetric else (left, right, top, bottom)
+        depthwise = layer.groups == x.c == layer.out and not layer.bias and stride == (1, 1) and symmetric
+        self.dilated = depthwise and dilation[0] == dilation[1] > 1
         _initialise(self, he_std(layer, x), generator)
 
     def reset_parameters(self) -> None:
         """Leave the numbers to `_initialise`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(F.pad(x, self.outer) if self.outer else x)
+        if self.dilated and torch.is_grad_enabled():
+            return dilated_depthwise(x, self.weight, self.dilation[0])
+        x = F.pad(x, self.outer) if self.outer else x
+        return super().forward(x[:, :, :: self.every[0], :: self.every[1]] if self.every else x)
 
 
 class _Linear(nn.Linear):
@@ -138,7 +150,7 @@ class _Join(nn.ModuleList):
         self.kind = kind
 
     def forward(self, x: Tensor) -> Tensor:
-        return _join(self.kind, [branch(x) for branch in self])
+        return join_values(self.kind, [branch(x) for branch in self])
 
 
 def build_layer(layer: Layer, x: Shape, generator: torch.Generator | None = None) -> nn.Module:  # noqa: C901 (nine words)
@@ -201,7 +213,7 @@ class TorchNetwork(nn.Module):
             if i not in self._spent:
                 continue
             node = self.network.nodes[i]
-            values[len(inputs) + i] = module(_join(node.join, [values[s] for s in node.sources]))
+            values[len(inputs) + i] = module(join_values(node.join, [values[s] for s in node.sources]))
             for s in self._spent[i]:
                 del values[s]
         output = values[len(inputs) + len(self.nodes) - 1]

@@ -1,6 +1,8 @@
-"""Searching: rewards, searchers, the loop that runs them, and what they leave."""
+"""Searching: rewards, searchers, the loop that runs them, and what they leave; `darts` is loaded when first used."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from mnas.searchers.api import make_evaluator as make_evaluator
 from mnas.searchers.api import search as search
@@ -8,6 +10,7 @@ from mnas.searchers.api import search_run as search_run
 from mnas.searchers.config import SearchConfig as SearchConfig
 from mnas.searchers.config import load_config as load_config
 from mnas.searchers.config import make_config as make_config
+from mnas.searchers.gradients import DartsSettings as DartsSettings
 from mnas.searchers.loop import SearchResult as SearchResult
 from mnas.searchers.objective import Objective as Objective
 from mnas.searchers.pareto import front as front
@@ -22,3 +25,14 @@ from mnas.searchers.searcher import Searcher as Searcher
 from mnas.searchers.searcher import make_searcher as make_searcher
 from mnas.searchers.searcher import searchers as searchers
 from mnas.searchers.trial import Trial as Trial
+
+if TYPE_CHECKING:
+    from mnas.searchers.gradients.search import darts as darts
+
+
+def __getattr__(name: str) -> Any:
+    if name == "darts":
+        from mnas.searchers.gradients.search import darts
+
+        return darts
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mnas.errors import ConfigError
-from mnas.evaluate import Evaluator, LocalExecutor, dataset, evaluators, tells_spellings
+from mnas.evaluate import Evaluator, LocalExecutor, Scorer, dataset, evaluators, tells_spellings
 from mnas.latency import LatencyTable, OnMissing, load_table
 from mnas.progress import Progress
 from mnas.searchers.config import SearchConfig, make_config
+from mnas.searchers.gradients.found import DARTS, Found, search_of
 from mnas.searchers.objective import Objective
 from mnas.searchers.options import check_options, parameters
 from mnas.searchers.reward import make_reward
-from mnas.searchers.run import Run, search_into
+from mnas.searchers.run import Run, finalists_into, search_into
 from mnas.searchers.searcher import HasEntropy, Searcher, make_searcher
 from mnas.searchers.tally import Tally
 from mnas.searchers.trial import Trial
@@ -31,6 +33,7 @@ def search(
     run: str | Path,
     on_missing: OnMissing = "error",
     trials: int = 100,
+    finalists: int = 0,
     seed: int = 0,
     reward: str = "asymmetric",
     alpha: float | None = None,
@@ -40,6 +43,8 @@ def search(
     searcher_options: Mapping[str, int | float | bool | str] | None = None,
     evaluator: str = "proxy",
     evaluator_options: Mapping[str, int | float | bool | str] | None = None,
+    finalists_evaluator: str = "proxy",
+    finalists_options: Mapping[str, int | float | bool | str] | None = None,
     batch: int = 8,
     workers: int = 2,
     train_infeasible: bool = False,
@@ -57,15 +62,19 @@ def search(
         run: folder of the run; made if absent.
         on_missing: "estimate" the rows that the table lacks, or raise an "error".
         trials: number of networks to evaluate; repeats and infeasible networks are free.
+        finalists: evaluate so many of the best again, by a dearer evaluator; the answer is then the best of them.
         seed: of the searcher and the evaluations.
         reward: "asymmetric", "absolute", "soft" or "hard" (see `make_reward`).
         alpha: exponent within the target, in place of the reward's own.
         beta: exponent or slope beyond the target, in place of the reward's own.
         accuracy_power: the accuracy counts to this power in the reward, in place of 1.
-        searcher: "surrogate", "reinforce", "ppo", "evolution", "local", "random" or "optuna" (see `make_searcher`).
+        searcher: "surrogate", "reinforce", "ppo", "evolution", "local", "random" or "optuna" (see `make_searcher`), or
+            "darts", which finds one network by gradients and evaluates that (see `darts`).
         searcher_options: its options.
-        evaluator: "proxy" (a short training) or "table" (a table of results).
+        evaluator: "proxy" (a short training), "naswot" (a training-free score) or "table" (a table of results).
         evaluator_options: its options, such as {"images": 10000, "epochs": 6}.
+        finalists_evaluator: the dearer evaluator.
+        finalists_options: its options.
         batch: encodings asked at once.
         workers: processes that evaluate; they change the time, not the trials.
         train_infeasible: train networks over the target too, as the papers do.
@@ -98,6 +107,9 @@ def search(
             "evaluator": evaluator,
             "evaluator_options": dict(evaluator_options or {}),
             "trials": trials,
+            "finalists": finalists,
+            "finalists_evaluator": finalists_evaluator,
+            "finalists_options": dict(finalists_options or {}),
             "batch": batch,
             "workers": workers,
             "seed": seed,
@@ -160,16 +172,24 @@ def _search(
         if config.on_missing == "estimate":
             latency_model = latency_model.completed(space.placements())
         latency_model.check_covers(space)
-    evaluator = make_evaluator(config)
+    evaluator, dearer = make_evaluator(config), make_evaluator(config.for_finalists()) if config.finalists else None
     reward = make_reward(
         config.reward, config.target_ms, alpha=config.alpha, beta=config.beta, accuracy_power=config.accuracy_power
     )
     objective = Objective(
-        space, latency_model, reward, config.target_ms, config.train_infeasible, tells_spellings(evaluator)
-    )
-    searcher = make_searcher(config.searcher, space, config.seed, config.searcher_options, objective)
+        space, latency_model, reward, config.target_ms, config.train_infeasible, tells_spellings(evaluator),
+        _squash(evaluator),
+    )  # fmt: skip
+    searcher: Searcher
+    if config.searcher == DARTS:
+        config = config.model_copy(update={"trials": 1, "batch": 1})
+        objective = replace(objective, train_infeasible=True)  # there is nothing else to evaluate
+        table = latency_model if isinstance(latency_model, LatencyTable) else None
+        searcher = Found(search_of(config, space, table, folder, progress))
+    else:
+        searcher = make_searcher(config.searcher, space, config.seed, config.searcher_options, objective)
     with LocalExecutor(evaluator, config.workers) as executor:
-        return search_into(
+        run = search_into(
             folder,
             config,
             objective=objective,
@@ -177,6 +197,16 @@ def _search(
             executor=executor,
             progress=_Notes(config.trials, searcher, progress) if progress else None,
         )
+    if dearer is None:
+        return run
+    objective = replace(objective, spellings=tells_spellings(dearer), squash=_squash(dearer))
+    with LocalExecutor(dearer, config.workers) as executor:
+        notes = _Notes(config.finalists, None, progress) if progress else None
+        return finalists_into(folder, objective=objective, executor=executor, progress=notes)
+
+
+def _squash(evaluator: Evaluator) -> Callable[[float], float] | None:
+    return evaluator.squash if isinstance(evaluator, Scorer) else None
 
 
 def _completed(config: SearchConfig) -> SearchConfig:
@@ -187,8 +217,9 @@ def _completed(config: SearchConfig) -> SearchConfig:
             its images cannot be given, or images that are not square and no size given.
     """
     if config.data is None:
-        if "data" in parameters(evaluators[config.evaluator]):
-            raise ConfigError(f"evaluator {config.evaluator!r} needs data: name a data set (--data fashion-mnist)")
+        for name in (config.evaluator, *[config.finalists_evaluator] * (config.finalists > 0)):
+            if "data" in parameters(evaluators[name]):
+                raise ConfigError(f"evaluator {name!r} needs data: name a data set (--data fashion-mnist)")
         return config
     data = dataset(config.data, folder=config.data_folder)
     if config.classes not in (None, len(data.classes)):
@@ -206,7 +237,7 @@ def _completed(config: SearchConfig) -> SearchConfig:
 class _Notes:
     """Turns trials into progress."""
 
-    def __init__(self, total: int, searcher: Searcher, progress: Progress) -> None:
+    def __init__(self, total: int, searcher: object, progress: Progress) -> None:
         self._total, self._searcher, self._progress = total, searcher, progress
         self._tally = Tally()
         self._skipped = 0
@@ -215,10 +246,11 @@ class _Notes:
     def __call__(self, trial: Trial) -> None:
         self._tally.add(trial)
         self._skipped += trial.status == "infeasible"
-        if trial.accuracy is not None:
+        if trial.value is not None:
             self._best = max(self._best, trial.reward)
-        accuracy = trial.status if trial.accuracy is None else f"acc {trial.accuracy:.3f}"
-        note = f"reward {trial.reward:.3f} (best {self._best:.3f})  {accuracy}  {trial.latency.ms:.3g} ms"
+        value = trial.status if trial.value is None else f"acc {trial.value:.3f}"
+        value = value if trial.score is None else f"score {trial.score:.5g}"
+        note = f"reward {trial.reward:.3f} (best {self._best:.3f})  {value}  {trial.latency.ms:.3g} ms"
         if isinstance(self._searcher, HasEntropy):
             note += f"  entropy {self._searcher.entropy:.2f}"
         self._progress(self._tally.evaluations, self._total, f"{note}  skipped by table {self._skipped}")

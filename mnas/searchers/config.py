@@ -37,6 +37,9 @@ class SearchConfig(BaseModel):
         evaluator: name of the evaluator.
         evaluator_options: its options.
         trials: number of evaluations.
+        finalists: number of the best networks that are evaluated again, by a dearer evaluator; their answer counts.
+        finalists_evaluator: its name.
+        finalists_options: its options.
         batch: encodings asked at once.
         workers: processes that evaluate, 0 for none but this one; changes the time, not the trials.
         seed: of everything random.
@@ -64,11 +67,19 @@ class SearchConfig(BaseModel):
     evaluator: str = "proxy"
     evaluator_options: dict[str, Setting] = Field(default_factory=dict)
     trials: int = Field(100, ge=1)
+    finalists: int = Field(0, ge=0)
+    finalists_evaluator: str = "proxy"
+    finalists_options: dict[str, Setting] = Field(default_factory=dict)
     batch: int = Field(8, ge=1)
     workers: int = Field(2, ge=0)
     seed: int = Field(0, ge=0)
     train_infeasible: bool = False
     torch_device: str = "cpu"
+
+    def for_finalists(self) -> SearchConfig:
+        """The same with the evaluator of the finalists."""
+        given = {"evaluator": self.finalists_evaluator, "evaluator_options": self.finalists_options}
+        return self.model_copy(update=given)
 
     def to_toml(self) -> str:
         """The settings as TOML, those that are not given left out."""
@@ -114,9 +125,11 @@ def load_config(
 def differing_keys(one: SearchConfig, other: SearchConfig) -> list[str]:
     """The settings in which two searches differ so that one cannot continue the other, with both values.
 
-    `workers` changes no trial, and a longer search (`other`) continues a shorter one.
+    `workers` changes no trial, and a longer search (`other`) continues a shorter one, as more finalists follow fewer.
     """
-    ignored = {"workers"} | ({"trials"} if other.trials >= one.trials else set())
+    ignored = {"workers"} | {key for key in ("trials", "finalists") if getattr(other, key) >= getattr(one, key)}
+    if not one.finalists:
+        ignored |= {"finalists_evaluator", "finalists_options"}
     pairs = zip(one.model_dump().items(), other.model_dump().values(), strict=True)
     return [f"{key} ({a!r} there, {b!r} here)" for (key, a), b in pairs if a != b and key not in ignored]
 

@@ -68,7 +68,7 @@ class Journal:
         """Write a trial; an evaluation is on the disk when this returns, what is free may still be on its way."""
         self._file.write(trial.to_json().encode() + b"\n")
         self._file.flush()
-        if trial.status in ("trained", "failed"):
+        if trial.evaluated:
             os.fsync(self._file.fileno())
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The search: ask a batch, price it, train what is feasible and new, tell the rewards.
+"""The search: ask a batch, price it, evaluate what is feasible and new, tell the rewards.
 
 Everything that decides is a function of the settings and of the trials so far, so a search that was cut off anywhere
 continues from its journal to the trials it would have had.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from mnas.errors import ConfigError, FormatError
@@ -52,7 +52,8 @@ def search(
 
     A network whose upper latency bound exceeds the target is not trained: its reward is that of the baseline accuracy
     (mean of the accuracies trained so far; chance level before the first) at its latency. So is the reward of
-    an evaluation that failed. A network evaluated before is not evaluated again.
+    an evaluation that failed. A network evaluated before is not evaluated again. Where networks are scored instead of
+    trained, squashed scores take the place of accuracies in all of this.
 
     Args:
         objective: where and for what to search.
@@ -97,6 +98,57 @@ def search(
     return SearchResult(tuple(state.trials), tally.exhausted(trials, batch))
 
 
+def evaluate_finalists(
+    trials: Iterable[Trial],
+    objective: Objective,
+    executor: Executor,
+    *,
+    finalists: int,
+    seed: int = 0,
+    journal: Journal | None = None,
+    progress: Callable[[Trial], None] | None = None,
+) -> tuple[Trial, ...]:
+    """Evaluate the best networks of a search again, by a dearer evaluator: score many, train few.
+
+    Args:
+        trials: of the search.
+        objective: that of the search; its `squash` is that of the dearer evaluator.
+        executor: evaluates networks, dearly.
+        finalists: number of networks: those of the highest rewards among the feasible ones, or all if there are fewer.
+        seed: of the evaluations.
+        journal: where finalists are kept; a network that it holds is not evaluated again.
+        progress: called with every finalist, best first, also with those of the journal.
+
+    Returns:
+        The finalists, those first that the search thought best.
+
+    Raises:
+        ConfigError: the journal's latencies are not those of this latency model.
+    """
+    known = [t for t in Tally(trials).evaluated.values() if t.value is not None and objective.feasible(t.latency)]
+    best = sorted(known, key=lambda trial: -trial.reward)[:finalists]
+    asked = [_price(objective, trial.encoding, seed) for trial in best]
+    state = _State(objective)
+    for trial in journal.trials if journal else ():
+        state.keep(trial)
+    before = state.tally.evaluated.copy()
+    for candidate in asked:
+        if candidate.architecture in before:
+            _check_replay(candidate, before[candidate.architecture])
+    new = state.evaluate([candidate for candidate in asked if candidate.architecture not in before], executor)
+    out = []
+    for candidate in asked:
+        if candidate.architecture in before:
+            out.append(before[candidate.architecture])
+        else:
+            out.append(next(new))
+            if journal:
+                journal.append(out[-1])
+        if progress:
+            progress(out[-1])
+    return tuple(out)
+
+
 def evaluation_seed(seed: int, architecture: str) -> int:
     """The seed of one evaluation, 0..2**32 - 1: of the search's seed and the network, whenever it is evaluated."""
     return int.from_bytes(hashlib.sha256(f"{seed}\n{architecture}".encode()).digest()[:4], "big")
@@ -138,15 +190,15 @@ class _State:
         self.trials: list[Trial] = []
         self.tally = Tally()
         self._objective = objective
-        self._accuracies = 0.0
-        self._trained = 0
+        self._qualities = 0.0
+        self._evaluated = 0
 
     def keep(self, trial: Trial) -> None:
         self.trials.append(trial)
         self.tally.add(trial)
-        if trial.status == "trained" and trial.accuracy is not None:
-            self._accuracies += trial.accuracy
-            self._trained += 1
+        if trial.evaluated and trial.value is not None:
+            self._qualities += self._quality(trial.value)
+            self._evaluated += 1
 
     def affordable(self, asked: list[_Candidate], limit: int) -> list[_Candidate]:
         """The first of `asked`, up to the one that would exceed `limit` evaluations."""
@@ -159,11 +211,11 @@ class _State:
         return asked
 
     def evaluate(self, asked: Sequence[_Candidate], executor: Executor) -> Iterator[Trial]:
-        """Train what is feasible and new; yield and keep the trials in the order asked."""
+        """Evaluate what is feasible and new; yield and keep the trials in the order asked."""
         jobs = {c.architecture: c.seed for c in asked if self._is_new(c)}
         outcomes = iter(executor.map(list(jobs.items()))) if jobs else iter(())
         for candidate in asked:
-            trial = self._trained_now(candidate, next(outcomes)) if self._is_new(candidate) else self._free(candidate)
+            trial = self._evaluated_now(candidate, next(outcomes)) if self._is_new(candidate) else self._free(candidate)
             self.keep(trial)
             yield trial
 
@@ -173,31 +225,36 @@ class _State:
     def _trains(self, candidate: _Candidate) -> bool:
         return self._objective.trains(candidate.latency)
 
-    def _trained_now(self, candidate: _Candidate, outcome: Outcome) -> Trial:
-        accuracy, error = outcome.accuracy, outcome.error
-        if accuracy is None or not 0 <= accuracy <= 1:
-            error = error or f"the evaluator gave {accuracy}, not an accuracy in 0..1"
+    def _quality(self, value: float) -> float:
+        squash = self._objective.squash
+        return squash(value) if squash else value
+
+    def _evaluated_now(self, candidate: _Candidate, outcome: Outcome) -> Trial:
+        value, error, scored = outcome.value, outcome.error, self._objective.squash is not None
+        if value is None or not (math.isfinite(value) if scored else 0 <= value <= 1):
+            error = error or f"the evaluator gave {value}, not {'a finite score' if scored else 'an accuracy in 0..1'}"
             return self._trial(candidate, "failed", None, outcome.seconds, error)
-        return self._trial(candidate, "trained", accuracy, outcome.seconds)
+        return self._trial(candidate, "scored" if scored else "trained", value, outcome.seconds)
 
     def _free(self, candidate: _Candidate) -> Trial:
         if not self._trains(candidate):
             return self._trial(candidate, "infeasible", None)
         before = self.tally.evaluated[candidate.architecture]
-        status: Status = "failed" if before.accuracy is None else "cached"
-        return self._trial(candidate, status, before.accuracy, error=before.error)
+        status: Status = "failed" if before.value is None else "cached"
+        return self._trial(candidate, status, before.value, error=before.error)
 
     def _trial(
         self,
         candidate: _Candidate,
         status: Status,
-        accuracy: float | None,
+        value: float | None,
         seconds: float = 0.0,
         error: str | None = None,
     ) -> Trial:
-        baseline = self._accuracies / self._trained if self._trained else 1 / self._objective.space.classes
-        told = self._objective.reward(baseline if accuracy is None else accuracy, candidate.latency.ms)
+        baseline = self._qualities / self._evaluated if self._evaluated else 1 / self._objective.space.classes
+        told = self._objective.reward(baseline if value is None else self._quality(value), candidate.latency.ms)
+        accuracy, score = (None, value) if self._objective.squash else (value, None)
         return Trial(
             len(self.trials), candidate.encoding, candidate.architecture, accuracy, candidate.latency, told,
-            candidate.seed, status, seconds, error,
+            candidate.seed, status, seconds, error, score,
         )  # fmt: skip

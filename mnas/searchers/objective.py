@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -43,6 +43,8 @@ class Objective:
         target_ms: the latency target.
         train_infeasible: train networks over the target too, as the papers do.
         spellings: whether to tell spellings of a network apart (see `mnas.evaluate.tells_spellings`).
+        squash: where networks are scored instead of trained, what a reward takes in place of the accuracy, by score
+            (see `mnas.evaluate.Scorer`).
 
     Raises:
         ConfigError: a target that is not a positive finite number.
@@ -54,6 +56,7 @@ class Objective:
     target_ms: float
     train_infeasible: bool = False
     spellings: bool = False
+    squash: Callable[[float], float] | None = None
     _known: dict[Encoding, Prospect] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -72,8 +75,12 @@ class Objective:
             return Estimate(error.ms, error.ms / 2, 2 * error.ms)
 
     def trains(self, latency: Estimate) -> bool:
-        """Whether a network of this latency is trained: its upper bound is within the target."""
-        return self.train_infeasible or latency.high_ms <= self.target_ms
+        """Whether a network of this latency is evaluated: where it is feasible."""
+        return self.train_infeasible or self.feasible(latency)
+
+    def feasible(self, latency: Estimate) -> bool:
+        """Whether the upper bound is within the target."""
+        return latency.high_ms <= self.target_ms
 
     def prospects(self, encodings: Sequence[Encoding]) -> list[Prospect]:
         """Look at encodings; what was looked at once is remembered."""

@@ -1,4 +1,4 @@
-"""Accuracy against latency: what is not dominated, and how much of the plane it covers."""
+"""Accuracy (or a score) against latency: what is not dominated, and how much of the plane it covers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from mnas.searchers.trial import Trial
 
 
 def front(trials: Iterable[Trial]) -> tuple[Trial, ...]:
-    """The trials that no other beats in accuracy and latency at once, fastest first.
+    """The trials that no other beats in accuracy (or score) and latency at once, fastest first.
 
-    Trials without an accuracy are left out; of trials at the same point (a repeat) the first stays.
+    Trials without either are left out; of trials at the same point (a repeat) the first stays.
     """
-    measured = [trial for trial in trials if trial.accuracy is not None]
-    points = np.array([(trial.accuracy, trial.latency.ms) for trial in measured], np.float64)
+    measured = [trial for trial in trials if trial.value is not None]
+    points = np.array([(trial.value, trial.latency.ms) for trial in measured], np.float64)
     return tuple(measured[i] for i in non_dominated(points))
 
 

@@ -1,4 +1,4 @@
-"""A run on disk: a folder with `config.toml`, `env.json` and `trials.jsonl`."""
+"""A run on disk: a folder with `config.toml`, `env.json`, `trials.jsonl` and, if there are any, `finalists.jsonl`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mnas.evaluate import Executor
 from mnas.files import write_text
 from mnas.searchers.config import SearchConfig, differing_keys, load_config
 from mnas.searchers.journal import Journal, read_trials
-from mnas.searchers.loop import search
+from mnas.searchers.loop import evaluate_finalists, search
 from mnas.searchers.objective import Objective
 from mnas.searchers.pareto import front
 from mnas.searchers.searcher import Searcher
@@ -28,7 +28,7 @@ from mnas.searchers.trial import Status, Trial
 from mnas.spaces import SearchSpace
 from mnas.spaces import space as make_space
 
-_CONFIG, _ENVIRONMENT, _TRIALS = "config.toml", "env.json", "trials.jsonl"
+_CONFIG, _ENVIRONMENT, _TRIALS, _FINALISTS = "config.toml", "env.json", "trials.jsonl", "finalists.jsonl"
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,14 @@ class Run:
         folder: where it is.
         config: its settings, with what the data decided filled in.
         trials: all trials, in the order asked.
+        finalists: those of its networks that were evaluated again, more dearly; where there are any, the answer is
+            among them.
     """
 
     folder: Path
     config: SearchConfig
     trials: tuple[Trial, ...]
+    finalists: tuple[Trial, ...] = ()
 
     @classmethod
     def open(cls, folder: str | Path) -> Run:
@@ -56,7 +59,8 @@ class Run:
         folder = Path(folder)
         if not (folder / _CONFIG).is_file() or not (folder / _TRIALS).is_file():
             raise ConfigError(f"{folder} is not a run: it lacks {_CONFIG} or {_TRIALS}; mnas search --run makes one")
-        return cls(folder, load_config(folder / _CONFIG), read_trials(folder / _TRIALS))
+        finalists = read_trials(folder / _FINALISTS) if (folder / _FINALISTS).is_file() else ()
+        return cls(folder, load_config(folder / _CONFIG), read_trials(folder / _TRIALS), finalists)
 
     @property
     def space(self) -> SearchSpace:
@@ -80,9 +84,21 @@ class Run:
 
     @property
     def feasible(self) -> tuple[Trial, ...]:
-        """The trials with an accuracy whose upper latency bound is within the target."""
+        """The finalists, or else the trials, that were evaluated and whose upper latency bound is within the target."""
         target_ms = self.config.target_ms
-        return tuple(t for t in self.trials if t.accuracy is not None and t.latency.high_ms <= target_ms)
+        return tuple(t for t in self._judged if t.value is not None and t.latency.high_ms <= target_ms)
+
+    @property
+    def value_name(self) -> str:
+        """What the values of `feasible` and `front` are: "accuracy", or else the name of a score."""
+        if not any(trial.status == "scored" for trial in self._judged):
+            return "accuracy"
+        known = self.config.for_finalists() if self._judged is self.finalists else self.config
+        return str(known.evaluator_options.get("score", known.evaluator))
+
+    @property
+    def _judged(self) -> tuple[Trial, ...]:
+        return self.finalists if any(trial.value is not None for trial in self.finalists) else self.trials
 
     def best(self) -> Trial:
         """The feasible trial of the highest reward; of equal ones the first.
@@ -95,14 +111,14 @@ class Run:
             errors = [trial.error for trial in self.trials if trial.error]
             reason = f"; the first failure: {errors[0]}" if errors else ""
             raise CheckError(
-                f"{self.folder} has no trained network within {self.config.target_ms:g} ms "
+                f"{self.folder} has no evaluated network within {self.config.target_ms:g} ms "
                 f"among {len(self.trials)} trials{reason}"
             )
         return max(feasible, key=lambda trial: trial.reward)
 
     def front(self) -> tuple[Trial, ...]:
-        """The trials that no other beats in accuracy and latency at once, fastest first."""
-        return front(self.trials)
+        """The finalists, or else the trials, that no other beats in value and latency at once, fastest first."""
+        return front(self._judged)
 
     def counts(self) -> dict[str, int]:
         """Number of trials of every status."""
@@ -110,9 +126,10 @@ class Run:
 
     def summary(self) -> str:
         """One line: how many trials of each status, of how many evaluations, and whether the search gave up."""
-        counted = ", ".join(f"{n} {status}" for status, n in self.counts().items())
+        counted = ", ".join(f"{n} {status}" for status, n in self.counts().items() if n)
         end = "; the searcher found nothing new within the target and gave up" if self.exhausted else ""
-        return f"{self.evaluations} of {self.config.trials} evaluations; trials: {counted}{end}"
+        finalists = f"; {len(self.finalists)} finalists" if self.finalists else ""
+        return f"{self.evaluations} of {self.config.trials} evaluations; trials: {counted}{end}{finalists}"
 
 
 def search_into(
@@ -145,6 +162,37 @@ def search_into(
             trials=config.trials,
             batch=config.batch,
             seed=config.seed,
+            journal=journal,
+            progress=progress,
+        )
+    return Run.open(folder)
+
+
+def finalists_into(
+    folder: str | Path,
+    *,
+    objective: Objective,
+    executor: Executor,
+    progress: Callable[[Trial], None] | None = None,
+) -> Run:
+    """Evaluate as many finalists of the run in `folder` as its settings say (see `loop.evaluate_finalists`).
+
+    What was evaluated before, for fewer finalists or fewer trials, is kept and not evaluated again.
+
+    Args:
+        folder: a run that is over.
+        objective: that of the search, but for the dearer evaluator's `squash`.
+        executor: evaluates networks, dearly.
+        progress: called with every finalist, best first.
+    """
+    run = Run.open(folder)
+    with Journal(run.folder / _FINALISTS) as journal:
+        evaluate_finalists(
+            run.trials,
+            objective,
+            executor,
+            finalists=run.config.finalists,
+            seed=run.config.seed,
             journal=journal,
             progress=progress,
         )

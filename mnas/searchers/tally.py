@@ -27,7 +27,7 @@ class Tally:
 
     def add(self, trial: Trial) -> None:
         """Count one more trial."""
-        new = trial.status in ("trained", "failed") and trial.architecture not in self.evaluated
+        new = trial.evaluated and trial.architecture not in self.evaluated
         if new:
             self.evaluated[trial.architecture] = trial
         self.idle = 0 if new else self.idle + 1

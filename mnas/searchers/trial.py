@@ -12,27 +12,29 @@ from mnas.ir import Architecture
 from mnas.latency.predictor import Estimate
 from mnas.spaces import Encoding
 
-Status = Literal["trained", "cached", "infeasible", "failed"]
+Status = Literal["trained", "scored", "cached", "infeasible", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One encoding that was asked, and what came of it.
 
-    `trained` was evaluated for this trial; `cached` repeats an architecture evaluated before; `infeasible` is over the
-    target and was not trained; `failed` broke (`error` says how), as does a repeat of it.
+    `trained` was evaluated for this trial, and so was `scored`, without training; `cached` repeats an architecture
+    evaluated before; `infeasible` is over the target and was not evaluated; `failed` broke (`error` says how), as does
+    a repeat of it.
 
     Attributes:
         index: place in the run, from 0.
         encoding: what the searcher asked.
         architecture: the network in canonical form, which is what was priced and trained.
-        accuracy: 0..1; None where infeasible or failed.
+        accuracy: 0..1; None where infeasible, failed or scored.
         latency: the predicted latency.
         reward: what the searcher was told.
         seed: seed of the evaluation.
         status: see above.
         seconds: time of the evaluation, 0 where there was none; the one field that a repeated run does not repeat.
         error: why it failed.
+        score: what a training-free score gave; None where infeasible, failed or trained.
     """
 
     index: int
@@ -45,6 +47,17 @@ class Trial:
     status: Status
     seconds: float = 0.0
     error: str | None = None
+    score: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """What the evaluator gave: the accuracy, or the score where networks are scored."""
+        return self.accuracy if self.score is None else self.score
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether the evaluator was asked, or would only have failed again."""
+        return self.status in ("trained", "scored", "failed")
 
     def to_dict(self) -> dict[str, Any]:
         """The keys of a line of `trials.jsonl`; plain values."""
@@ -68,6 +81,7 @@ class Trial:
             error=self.error,
             encoding=self.encoding,
             architecture=str(self.architecture),
+            score=self.score,
         )
 
     @classmethod
@@ -90,6 +104,7 @@ class Trial:
                 status=row.status,
                 seconds=row.seconds,
                 error=row.error,
+                score=row.score,
             )
         except ValidationError as error:
             first = error.errors()[0]
@@ -116,3 +131,4 @@ class _Row(BaseModel):
     error: str | None
     encoding: tuple[int, ...]
     architecture: str
+    score: float | None = None

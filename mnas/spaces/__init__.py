@@ -20,3 +20,5 @@ from mnas.spaces.protocol import size as size
 from mnas.spaces.protocol import space as space
 from mnas.spaces.protocol import spaces as spaces
 from mnas.spaces.protocol import values as values
+from mnas.spaces.relaxation import Relaxation as Relaxation
+from mnas.spaces.relaxation import RelaxedSpace as RelaxedSpace

@@ -1,97 +1,189 @@
-"""Networks of DARTS cells (arXiv:1806.09055, sec. 2.1 and 3.2): a genotype, and the network it is stacked to.
+"""The cell space of DARTS (arXiv:1806.09055, sec. 2.1): a normal and a reduction cell of four nodes.
 
-A cell reads the outputs of the two cells before it, brought to its width. Each of its nodes adds two edges from
-earlier values; the cell's output concatenates its nodes.
+A node reads two of the values before it, each through an op: the encoding says which two and which ops. Two edges from
+one value are not in the space, as in the paper.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
 
 from mnas.errors import ConfigError
-from mnas.ir import Architecture, Node, Op, Shape
-from mnas.ops.cell import Align, Classifier, Dil, Identity, PoolOp, Sep, Stem
+from mnas.ir import Architecture, Node, Placement, Shape
+from mnas.ops.cell import Classifier, Identity
+from mnas.spaces.genotype import CIFAR, IMAGENET, NODES, OPS, SKIP, Edges, Genotype, Stack, edge, genotype_of, network
+from mnas.spaces.protocol import Choice, Encoding, SearchSpace, spaces, values
+from mnas.spaces.relaxation import Candidate, Mixture, Probabilities, Relaxation
 
-OPS = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
-"""The published op set, in the order of the architecture weights."""
-Edges = tuple[tuple[str, int], ...]
-"""(op, value it reads) per edge, two per node; values 0 and 1 are the cell's inputs."""
+EDGE_OPS = OPS[1:]
+"""What an edge of a network may be: all but `none`, which only takes part in the search."""
+_PAIRS = tuple(tuple(combinations(range(node + 2), 2)) for node in range(NODES))
+"""Of every node, the pairs of values that it may read."""
+_EDGES = tuple((node, value) for node in range(NODES) for value in range(node + 2))
+"""(node, value it may read), in the order of the published architecture weights."""
+_PER_NODE = 3
 
 
-class Genotype(NamedTuple):
-    """A normal and a reduction cell."""
+@dataclass(frozen=True)
+class DartsSpace:
+    """Two cells in a stack, which is searched in a smaller one.
 
-    normal: Edges
-    reduce: Edges
-
-
-DARTS_V2 = Genotype(
-    normal=(
-        ("sep_conv_3x3", 0), ("sep_conv_3x3", 1), ("sep_conv_3x3", 0), ("sep_conv_3x3", 1),
-        ("sep_conv_3x3", 1), ("skip_connect", 0), ("skip_connect", 0), ("dil_conv_3x3", 2),
-    ),
-    reduce=(
-        ("max_pool_3x3", 0), ("max_pool_3x3", 1), ("skip_connect", 2), ("max_pool_3x3", 1),
-        ("max_pool_3x3", 0), ("skip_connect", 2), ("skip_connect", 2), ("max_pool_3x3", 1),
-    ),
-)  # fmt: skip
-"""The second-order cell published for CIFAR-10."""
-
-
-def edge(op: str, c: int, s: int) -> Op:
-    """The op of an edge between maps of `c` channels at stride `s` (1 or 2); ConfigError for an unknown name."""
-    kind, _, size = op.partition("_")
-    match kind:
-        case "skip":
-            return Identity() if s == 1 else Align(c, 2)
-        case "max" | "avg":
-            return PoolOp("max" if kind == "max" else "avg", 3, s)
-        case "sep":
-            return Sep(int(size[-1]), s)
-        case "dil":
-            return Dil(int(size[-1]), s)
-        case _:
-            raise ConfigError(f"no edge op {op!r} in a genotype; known: {', '.join(OPS[1:])}")
-
-
-def network(genotype: Genotype, *, x: Shape, classes: int, c: int = 36, cells: int = 20) -> Architecture:
-    """Stack `cells` cells at `c` channels, reductions (which double `c`) at one and two thirds of the depth.
-
-    The stem is a 3x3 convolution to 3 `c` channels; the auxiliary tower of the paper is a training device and absent.
+    Attributes:
+        name: what it is registered under.
+        x: shape of the input.
+        classes: number of classes.
+        stack: of the networks.
+        searched: of the network that is trained to search by gradients.
     """
-    nodes = [Node(Stem(3 * c), (0,))]
-    before, last, shrunk = 1, 1, False
-    for i in range(cells):
-        reduction = i in (cells // 3, 2 * cells // 3)
-        c = 2 * c if reduction else c
-        out = _append_cell(
-            nodes, genotype.reduce if reduction else genotype.normal, (before, last), c, reduction, shrunk
+
+    name: str
+    x: Shape
+    classes: int
+    stack: Stack
+    searched: Stack
+
+    @cached_property
+    def choices(self) -> tuple[Choice, ...]:
+        """Per cell and node: the two values it reads, and the op on the earlier and on the later one."""
+        return tuple(
+            Choice(f"{cell}.node{node}.{name}", options)
+            for cell in Genotype._fields
+            for node in range(NODES)
+            for name, options in (
+                ("values", tuple(f"{i}+{j}" for i, j in _PAIRS[node])),
+                ("first", EDGE_OPS),
+                ("second", EDGE_OPS),
+            )
         )
-        before, last, shrunk = last, out, reduction
-    nodes.append(Node(Classifier(classes), (last,)))
-    return Architecture(x, tuple(nodes))
+
+    def decode(self, encoding: Encoding) -> Architecture:
+        """Read an encoding as a network."""
+        return network(self.genotype(encoding), self.stack, x=self.x, classes=self.classes)
+
+    def genotype(self, encoding: Encoding) -> Genotype:
+        """Read an encoding as two cells; ConfigError where it is not one of this space."""
+        values(self, encoding)
+        edges: list[tuple[str, int]] = []
+        for i in range(0, len(encoding), _PER_NODE):
+            pair, *ops = encoding[i : i + _PER_NODE]
+            sources = _PAIRS[i // _PER_NODE % NODES][pair]
+            edges += [(EDGE_OPS[op], source) for op, source in zip(ops, sources, strict=True)]
+        return Genotype(tuple(edges[: len(edges) // 2]), tuple(edges[len(edges) // 2 :]))
+
+    def encoding(self, genotype: Genotype) -> Encoding:
+        """The encoding of two cells.
+
+        Raises:
+            ConfigError: they are not of this space: another number of nodes, an unknown op, or a node that reads one
+                value twice.
+        """
+        return tuple(index for edges in genotype for index in _encode_cell(edges))
+
+    def encode(self, architecture: Architecture) -> Encoding:
+        """Read a network back, in any spelling (see `EncodingSpace`)."""
+        normal, reduction = genotype_of(architecture)
+        first = self.genotype((0,) * len(self.choices))
+        encoding = self.encoding(Genotype(normal or first.normal, reduction or first.reduce))
+        same, given = (Counter(each.canonical().placements) for each in (self.decode(encoding), architecture))
+        if same != given:
+            raise ConfigError(f"not a network of space {self.name}: its cells stand in another stack, or input")
+        return encoding
+
+    def placements(self) -> Iterator[Placement]:
+        """Yield the rows of a table: every op of an edge, every stem, alignment and join at its places."""
+        rows: list[Placement] = []
+        for op in range(len(EDGE_OPS)):
+            for pairs in ([0] * NODES, [len(each) - 1 for each in _PAIRS]):
+                rows += self.decode(tuple(i for pair in 2 * pairs for i in (pair, op, op))).placements
+        yield from dict.fromkeys(rows)
+
+    @property
+    def priced(self) -> Relaxation:
+        """All ops on all edges (see `RelaxedSpace`)."""
+        return self._relaxed(self.stack)
+
+    def relax(self, cells: int | None = None, channels: int | None = None) -> Relaxation:
+        """The same in the stack that is searched (see `RelaxedSpace`)."""
+        c = self.searched.c if channels is None else channels
+        return self._relaxed(replace(self.searched, c=c, cells=self.searched.cells if cells is None else cells))
+
+    def _relaxed(self, stack: Stack) -> Relaxation:
+        """A mixture a node; `none` adds nothing, and so is no candidate."""
+        nodes: list[Node | Mixture] = [*stack.stem_nodes]
+        before, last = max(1, len(nodes) - 1), len(nodes)
+        for place in stack.places:
+            nodes += [Node(align, (source,)) for align, source in zip(place.aligns, (before, last), strict=True)]
+            states = [len(nodes) - 1, len(nodes)]
+            offset = len(_EDGES) * place.reduction
+            for node in range(NODES):
+                mixed = [
+                    Candidate(edge(op, place.c, place.stride(value)), states[value], ((offset + i, (option,)),))
+                    for i, (reader, value) in enumerate(_EDGES)
+                    for option, op in enumerate(OPS)
+                    if reader == node and option
+                ]
+                nodes.append(Mixture(tuple(mixed), kept=2))
+                states.append(len(nodes))
+            nodes.append(Node(Identity(), tuple(states[2:]), "cat"))
+            before, last = last, len(nodes)
+        nodes.append(Node(Classifier(self.classes), (last,)))
+        decisions = [Choice(f"{cell}.{value}->{node + 2}", OPS) for cell in Genotype._fields for node, value in _EDGES]
+        return Relaxation(self.x, tuple(decisions), tuple(nodes))
+
+    def discretise(self, probabilities: Probabilities) -> Encoding:
+        """Keep the two edges of every node whose strongest op but `none` is strongest, with these ops (sec. 2.4)."""
+        strongest = [1 + int(each[1:].argmax()) for each in probabilities]
+        cells = []
+        for offset in (0, len(_EDGES)):
+            edges: list[tuple[str, int]] = []
+            for node in range(NODES):
+                numbers = [offset + i for i, (reader, _) in enumerate(_EDGES) if reader == node]
+                numbers.sort(key=lambda i: -probabilities[i][strongest[i]])
+                edges += [(OPS[strongest[i]], _EDGES[i - offset][1]) for i in sorted(numbers[:2])]
+            cells.append(tuple(edges))
+        return self.encoding(Genotype(*cells))
+
+    def identity_share(self, encoding: Encoding) -> float:
+        """Share of the 16 edges that skip (see `RelaxedSpace`)."""
+        ops = [op for cell in self.genotype(encoding) for op, _ in cell]
+        return ops.count(SKIP) / len(ops)
 
 
-def _append_cell(
-    nodes: list[Node], edges: Edges, inputs: tuple[int, int], c: int, reduction: bool, shrunk: bool
-) -> int:
-    """Append one cell and give the number of its output; `shrunk`: the cell before halved the map."""
+def _encode_cell(edges: Edges) -> Iterator[int]:
+    if len(edges) != 2 * NODES:
+        raise ConfigError(f"a cell of this space has {2 * NODES} edges, got {len(edges)}")
+    for node in range(NODES):
+        first, second = sorted(edges[2 * node : 2 * node + 2], key=lambda each: each[1])
+        if (first[1], second[1]) not in _PAIRS[node] or not {first[0], second[0]} <= {*EDGE_OPS}:
+            raise ConfigError(f"node {node} of a cell cannot be {first} and {second}; ops: {', '.join(EDGE_OPS)}")
+        yield _PAIRS[node].index((first[1], second[1]))
+        yield from (EDGE_OPS.index(op) for op, _ in (first, second))
 
-    def append(op: Op, sources: tuple[int, ...], kind: str = "add") -> int:
-        nodes.append(Node(op, sources, "cat" if kind == "cat" else "add"))
-        return len(nodes)
 
-    states = [append(Align(c, 2 if shrunk else 1), inputs[:1]), append(Align(c), inputs[1:])]
-    for pair in zip(edges[::2], edges[1::2], strict=True):
-        ends = [append(edge(op, c, 2 if reduction and i < 2 else 1), (states[i],)) for op, i in pair]
-        states.append(append(Identity(), tuple(ends)))
-    return append(Identity(), tuple(states[2:]), "cat")
+@spaces.register("darts")
+def darts(classes: int = 10, image_size: int = 32, channels: int = 3) -> SearchSpace:
+    """DARTS's cells in the network of CIFAR-10: 20 cells of 36 channels, searched in 8 of 16."""
+    return DartsSpace("darts", _input(image_size, channels), classes, CIFAR, Stack(16, 8))
+
+
+@spaces.register("darts-imagenet")
+def darts_imagenet(classes: int = 1000, image_size: int = 224, channels: int = 3) -> SearchSpace:
+    """The same in the network of ImageNet's mobile setting: 14 cells of 48 channels, the stem at stride 8."""
+    return DartsSpace("darts-imagenet", _input(image_size, channels), classes, IMAGENET, Stack(16, 8, "imagenet"))
+
+
+@spaces.register("darts-small")
+def darts_small(classes: int = 10, image_size: int = 28, channels: int = 1) -> SearchSpace:
+    """The same for 28-32 px, small: 5 cells of 16 channels, the stem at stride 2; searched in 5 of 8."""
+    stem = Stack(16, 5, "strided"), Stack(8, 5, "strided")
+    return DartsSpace("darts-small", _input(image_size, channels), classes, *stem)
+
+
+def _input(image_size: int, channels: int) -> Shape:
+    if image_size < 8:
+        raise ConfigError(f"image_size must be at least 8 pixels for this space, got {image_size}")
+    return Shape(channels, image_size, image_size)

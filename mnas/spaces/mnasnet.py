@@ -15,9 +15,11 @@ from itertools import product
 from typing import get_args
 
 from mnas.errors import ConfigError
-from mnas.ir import Architecture, Op, Placement, Shape, chain
+from mnas.ir import Architecture, Node, Op, Placement, Shape, chain
+from mnas.ops.cell import Identity
 from mnas.ops.mobile import ConvBlock, Head, MBConv, SepConv, Skip
 from mnas.spaces.protocol import Choice, Encoding, Option, SearchSpace, spaces, values
+from mnas.spaces.relaxation import Candidate, Condition, Mixture, Probabilities, Relaxation, Widths, options_of
 
 _KINDS = ("conv", "sepconv", "mbconv3", "mbconv6")
 _KERNELS = (3, 5)
@@ -153,6 +155,69 @@ class MnasNetSpace:
                     yield Placement(_layer(kind, k, se, skip, c, 1, first.y), (first.y,))
             shapes = after
         yield from (Placement(self._head, (x,)) for x in shapes)
+
+    @property
+    def priced(self) -> Relaxation:
+        """What is searched has the space's own size (see `RelaxedSpace`)."""
+        return self.relax()
+
+    def relax(self, cells: int | None = None, channels: int | None = None) -> Relaxation:
+        """Every layer a mixture of its ops at the widest (see `RelaxedSpace`); decisions are the choices.
+
+        Layers of a block share its decisions. One that a shallower block lacks may also be the identity. Narrower
+        widths leave channels of the widest out, so that squeezed and expanded channels are those of the widest.
+        """
+        if cells is not None or channels is not None:
+            raise ConfigError(f"space {self.name} has no cells to stack: it is searched at its own size")
+        nodes: list[Node | Mixture] = [Node(self._stem, (0,))]
+        x = self._stem.out_shape(self.x)
+        for i in range(len(self.stages)):
+            mixtures, x = self._mixtures(i, x, len(nodes))
+            nodes += mixtures
+        nodes.append(Node(self._head, (len(nodes),)))
+        return Relaxation(self.x, self.choices, tuple(nodes))
+
+    def _mixtures(self, segment: int, x: Shape, source: int) -> tuple[list[Mixture], Shape]:
+        """The layers of a stage that reads value `source` of shape `x`, and the shape they give."""
+        stage, names = self.stages[segment], list(self._decisions)
+        first = len(names) * segment
+        numbers = {name: first + i for i, name in enumerate(names)}
+        widths = tuple(round_width(stage.c * width) for width in _WIDTHS)
+        mixtures = []
+        for j in range(stage.depth(max(_DEPTHS))):
+            deep = tuple(option for option, delta in enumerate(_DEPTHS) if stage.depth(delta) > j)
+            shallow = tuple(option for option in range(len(_DEPTHS)) if option not in deep)
+            there: Condition = ((numbers["depth"], deep),) if shallow else ()
+            mixed = [
+                Candidate(op, source + j, tuple((numbers[name], picked) for name, picked in when) + there)
+                for op, when in self._candidates(max(widths), stage.s if j == 0 else 1, x)
+            ]
+            if shallow:
+                mixed.append(Candidate(Identity(), source + j, ((numbers["depth"], shallow),)))
+            mixtures.append(Mixture(tuple(mixed), widths=Widths(numbers["width"], widths)))
+            x = mixed[0].op.out_shape(x)
+        return mixtures, x
+
+    def _candidates(self, c: int, s: int, x: Shape) -> Iterator[tuple[Op, list[tuple[str, tuple[int, ...]]]]]:
+        """The ops of one layer that reads shape `x`, each once, and the options of the decisions that mean it."""
+        names = [name for name in ("op", "kernel", "se", "skip") if name in self._decisions]
+        found: dict[Op, list[tuple[int, ...]]] = {}
+        for chosen in product(*(range(len(self._decisions[name])) for name in names)):
+            named = {name: self._decisions[name][option] for name, option in zip(names, chosen, strict=True)}
+            skip = str(named.get("skip", self.skips[0]))
+            op = _layer(str(named["op"]), int(named["kernel"]), float(named["se"]), skip, c, s, x)
+            found.setdefault(op, []).append(chosen)
+        for op, rows in found.items():
+            yield op, [(names[k], picked) for k, picked in options_of(rows)]
+
+    def discretise(self, probabilities: Probabilities) -> Encoding:
+        """The likeliest option of every choice (see `RelaxedSpace`)."""
+        return tuple(int(each.argmax()) for each in probabilities)
+
+    def identity_share(self, encoding: Encoding) -> float:
+        """Share of the layers of the deepest network that this one lacks (see `RelaxedSpace`)."""
+        deepest = sum(stage.depth(max(_DEPTHS)) for stage in self.stages)
+        return 1 - (len(self.decode(encoding).nodes) - 2) / deepest
 
 
 @spaces.register("mnasnet")

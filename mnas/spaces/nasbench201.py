@@ -14,6 +14,7 @@ from mnas.errors import ConfigError
 from mnas.ir import Architecture, Node, Op, Placement, Shape
 from mnas.ops.cell import Classifier, Identity, Nothing, PoolOp, ReduceBlock, ReluConvBn, Stem
 from mnas.spaces.protocol import Choice, Encoding, SearchSpace, spaces, values
+from mnas.spaces.relaxation import Candidate, Mixture, Probabilities, Relaxation
 
 OPS = ("none", "skip", "conv1x1", "conv3x3", "avgpool3x3")
 """Edge ops in the order of the option index."""
@@ -78,6 +79,50 @@ class NasBench201Space:
         yield from dict.fromkeys(
             placement for op in range(len(OPS)) for placement in self.decode((op,) * len(EDGES)).placements
         )
+
+    @property
+    def priced(self) -> Relaxation:
+        """All ops on all edges (see `RelaxedSpace`)."""
+        return self._relaxed(self.c, self.cells)
+
+    def relax(self, cells: int | None = None, channels: int | None = None) -> Relaxation:
+        """The same in a stack of one cell a stage, or of `cells` (see `RelaxedSpace`)."""
+        return self._relaxed(self.c if channels is None else channels, 1 if cells is None else cells)
+
+    def _relaxed(self, c: int, cells: int) -> Relaxation:
+        if c < 1 or cells < 1:
+            raise ConfigError(f"a network of cells needs at least 1 channel and 1 cell a stage, got {c} and {cells}")
+        nodes: list[Node | Mixture] = [Node(Stem(c), (0,))]
+        for stage in range(3):
+            if stage:
+                nodes.append(Node(ReduceBlock(c * 2**stage), (len(nodes),)))
+            for _ in range(cells):
+                at = [len(nodes)]
+                for j in range(1, 4):
+                    edges = [(number, i) for number, (i, to) in enumerate(EDGES) if to == j]
+                    nodes += [
+                        Mixture(
+                            tuple(
+                                Candidate(_edge(op, c * 2**stage), at[i], ((number, (option,)),))
+                                for option, op in enumerate(OPS)
+                            )
+                        )
+                        for number, i in edges
+                    ]
+                    ends = tuple(range(len(nodes) - len(edges) + 1, len(nodes) + 1))
+                    if len(ends) > 1:
+                        nodes.append(Node(Identity(), ends))
+                    at.append(len(nodes))
+        nodes.append(Node(Classifier(self.classes, "norm"), (len(nodes),)))
+        return Relaxation(self.x, self.choices, tuple(nodes))
+
+    def discretise(self, probabilities: Probabilities) -> Encoding:
+        """The likeliest op of every edge, `none` included (see `RelaxedSpace`)."""
+        return tuple(int(each.argmax()) for each in probabilities)
+
+    def identity_share(self, encoding: Encoding) -> float:
+        """Share of the edges that skip (see `RelaxedSpace`)."""
+        return [OPS[option] for option in encoding].count("skip") / len(EDGES)
 
 
 def _append_cell(nodes: list[Node], chosen: list[str], c: int) -> None:

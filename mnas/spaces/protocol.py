@@ -106,6 +106,7 @@ SpaceFactory = Callable[..., SearchSpace]
 spaces: Registry[SpaceFactory] = Registry(
     "search space",
     (
+        "mnas.spaces.darts",
         "mnas.spaces.mnasnet",
         "mnas.spaces.nasbench201",
         "mnas.spaces.nasnet",

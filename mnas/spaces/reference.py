@@ -13,7 +13,7 @@ from typing import Any
 from mnas.errors import ConfigError, UnknownNameError
 from mnas.ir import Architecture, Op, Shape, chain
 from mnas.ops.mobile import Head, HeadV3
-from mnas.spaces import darts, nasnet
+from mnas.spaces import genotype, nasnet
 from mnas.spaces.mnasnet import round_width
 from mnas.spaces.nasnet import Stack
 
@@ -58,8 +58,16 @@ _TEXTS = {
 }
 
 
+def _darts_v1(x: Shape | None, classes: int | None) -> Architecture:
+    return genotype.network(genotype.DARTS_V1, x=x or Shape(3, 32, 32), classes=classes or 10)
+
+
 def _darts_v2(x: Shape | None, classes: int | None) -> Architecture:
-    return darts.network(darts.DARTS_V2, x=x or Shape(3, 32, 32), classes=classes or 10)
+    return genotype.network(genotype.DARTS_V2, x=x or Shape(3, 32, 32), classes=classes or 10)
+
+
+def _darts_v2_imagenet(x: Shape | None, classes: int | None) -> Architecture:
+    return genotype.network(genotype.DARTS_V2, genotype.IMAGENET, x=x or Shape(3, 224, 224), classes=classes or 1000)
 
 
 def _nasnet_a_cifar(x: Shape | None, classes: int | None) -> Architecture:
@@ -71,7 +79,13 @@ def _nasnet_a_mobile(x: Shape | None, classes: int | None) -> Architecture:
     return nasnet.network(nasnet.NASNET_A, stack, x=x or Shape(3, 224, 224), classes=classes or 1000)
 
 
-_CELLS = {"darts-v2": _darts_v2, "nasnet-a-cifar": _nasnet_a_cifar, "nasnet-a-mobile": _nasnet_a_mobile}
+_CELLS = {
+    "darts-v1": _darts_v1,
+    "darts-v2": _darts_v2,
+    "darts-v2-imagenet": _darts_v2_imagenet,
+    "nasnet-a-cifar": _nasnet_a_cifar,
+    "nasnet-a-mobile": _nasnet_a_mobile,
+}
 _SMALLEST_MAP = 4
 _WIDTHS = ("c", "middle", "squeezed", "hidden")
 
@@ -89,7 +103,7 @@ def reference(name: str, *, x: Shape | None = None, classes: int | None = None, 
 
     Args:
         name: one of `references()`.
-        x: shape of the input; the published one by default: 3x224x224, and 3x32x32 for darts-v2 and nasnet-a-cifar.
+        x: shape of the input; the published one by default: 3x224x224, and 3x32x32 for the networks of CIFAR-10.
             Networks of cells keep their strides.
         classes: number of classes; the published number by default.
         width: multiplier of all channels, rounded to multiples of 8; a head never has less than its published

@@ -47,7 +47,7 @@ def test_outcomes_do_not_depend_on_workers() -> None:
             outcomes = list(executor.map(JOBS))
         assert [outcome.error for outcome in outcomes] == [None] * 3
         assert all(outcome.seconds > 0 for outcome in outcomes)
-        found.append([outcome.accuracy for outcome in outcomes])
+        found.append([outcome.value for outcome in outcomes])
     assert found[0] == found[1]
     assert len(set(found[0])) > 1
 
@@ -56,24 +56,24 @@ def test_outcomes_come_in_order_as_soon_as_they_are_there() -> None:
     with LocalExecutor(fakes.Slow(), 2) as executor:
         list(executor.map([(SMALL, 0), (SMALL, 0)]))  # both are up
         outcomes = executor.map([(SMALL, 0), (SMALL, 60)])
-        assert next(outcomes).accuracy == 0.0  # without waiting for the second, which close() ends
+        assert next(outcomes).value == 0.0  # without waiting for the second, which close() ends
         outcomes.close()  # type: ignore[attr-defined]
 
 
 def test_exceptions_are_outcomes(picky: LocalExecutor) -> None:
     for executor in (picky, LocalExecutor(fakes.Picky(), 0)):
         outcomes = list(executor.map([(SMALL, 1), (SMALL, 2)]))
-        assert [(o.accuracy, o.error) for o in outcomes] == [(None, "ZeroDivisionError: seed 1"), (0.5, None)]
+        assert [(o.value, o.error) for o in outcomes] == [(None, "ZeroDivisionError: seed 1"), (0.5, None)]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_wrong_settings_and_data_end_the_work(workers: int) -> None:
     with LocalExecutor(fakes.Misled(), workers) as executor:
         outcomes = executor.map([(SMALL, 0), (SMALL, 1), (SMALL, 2)])
-        assert next(outcomes).accuracy == 0.5
+        assert next(outcomes).value == 0.5
         with pytest.raises(DataError, match=r"^no data for 1$"):
             next(outcomes)
-        assert [outcome.accuracy for outcome in executor.map([(SMALL, 2)])] == [0.5]
+        assert [outcome.value for outcome in executor.map([(SMALL, 2)])] == [0.5]
     wide = Architecture.parse("input 1x8x8\nhead_c16_n7")
     with (
         LocalExecutor(ProxyEvaluator("digits", images=96), workers) as executor,
@@ -89,19 +89,19 @@ def test_an_executor_maps_again_and_again(picky: LocalExecutor) -> None:
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_printing_does_not_disturb(workers: int) -> None:
     with LocalExecutor(fakes.Parameters(), workers) as executor:
-        assert [o.accuracy for o in executor.map(JOBS)] == [(a.cost.params + s) / 1e6 for a, s in JOBS]
+        assert [o.value for o in executor.map(JOBS)] == [(a.cost.params + s) / 1e6 for a, s in JOBS]
 
 
 @pytest.mark.parametrize("times", [2, 3])
 def test_a_killed_worker_is_replaced(tmp_path: Path, times: int) -> None:
     with LocalExecutor(fakes.Killed(str(tmp_path), times), 1) as executor:
         before, killed, after = executor.map([(SMALL, 0), (SMALL, 1), (SMALL, 2)])
-    assert (before.accuracy, after.accuracy) == (0.0, 0.2)
+    assert (before.value, after.value) == (0.0, 0.2)
     assert len(list(tmp_path.iterdir())) == 3
     if times == 2:
-        assert (killed.accuracy, killed.error) == (0.1, None)
+        assert (killed.value, killed.error) == (0.1, None)
     else:
-        assert killed.accuracy is None
+        assert killed.value is None
         assert killed.error == "the worker process was killed by signal 9 (out of memory?), 3 times"
 
 
@@ -115,7 +115,7 @@ def test_a_worker_that_leaves_is_named() -> None:
 def test_architectures_keep_their_identity_between_processes() -> None:
     hash(SMALL.nodes[0].op)  # hashes of text differ between processes and must not travel
     with LocalExecutor(fakes.Lookup(str(SMALL)), 1) as executor:
-        assert [o.accuracy for o in executor.map([(SMALL, 0)])] == [1.0]
+        assert [o.value for o in executor.map([(SMALL, 0)])] == [1.0]
 
 
 def test_workers_end_with_the_executor_even_at_work(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_what_cannot_travel_is_refused() -> None:
     with pytest.raises(EvaluationError, match=r"cannot be sent to worker processes.*top level of a module"):
         LocalExecutor(Local(), 1)
     with LocalExecutor(Local(), 0) as executor:
-        assert [o.accuracy for o in executor.map([(SMALL, 0)])] == [0.25]
+        assert [o.value for o in executor.map([(SMALL, 0)])] == [0.25]
     with pytest.raises(EvaluationError, match="not JSON serializable"):
         LocalExecutor(fakes.Signed(path=Path()), 1)  # type: ignore[arg-type]
     with LocalExecutor(fakes.Elsewhere(os.getpid()), 1) as executor:

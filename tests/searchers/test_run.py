@@ -67,7 +67,7 @@ def test_best_front_counts_and_summary(tmp_path: Path) -> None:
 def test_without_a_feasible_network_there_is_no_best(tmp_path: Path) -> None:
     run = toy_run(tmp_path, ToyExecutor(lambda architecture, seed: None))
     with pytest.raises(
-        CheckError, match=r"no trained network within 0.66 ms .* first failure: RuntimeError: out of luck"
+        CheckError, match=r"no evaluated network within 0.66 ms .* first failure: RuntimeError: out of luck"
     ):
         run.best()
     assert run.front() == ()

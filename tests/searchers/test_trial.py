@@ -13,7 +13,7 @@ from mnas.spaces import space
 from tests.strategies import architectures
 
 floats = st.floats(allow_nan=False, allow_infinity=False)
-statuses: st.SearchStrategy[Status] = st.sampled_from(["trained", "cached", "infeasible", "failed"])
+statuses: st.SearchStrategy[Status] = st.sampled_from(["trained", "scored", "cached", "infeasible", "failed"])
 trials = st.builds(
     Trial,
     index=st.integers(0, 10**6),
@@ -26,6 +26,7 @@ trials = st.builds(
     status=statuses,
     seconds=st.floats(0, 1e6),
     error=st.none() | st.text(),
+    score=st.none() | floats,
 )
 
 
@@ -46,6 +47,12 @@ def test_the_keys_of_a_line_are_stable() -> None:
     )
 
 
+def test_a_line_of_before_there_were_scores_is_read() -> None:
+    known = json.loads(row())
+    del known["score"]
+    assert Trial.from_json(json.dumps(known)) == Trial.from_json(row())
+
+
 def row(**changes: object) -> str:
     network = space("mnasnet-small").decode((0,) * 20)
     trial = Trial(0, (0,), network, 0.5, Estimate(1, 1, 1), 0.5, 0, "trained")
@@ -62,6 +69,7 @@ def row(**changes: object) -> str:
         row(extra=1),
         row(status="lost"),
         row(accuracy="0.5"),
+        row(score=float("-inf")),
         row(reward=float("nan")),
         row(architecture="input 1x28x28\nwarpconv_c8"),
         row(encoding=[0.5]),

@@ -17,7 +17,9 @@ PUBLISHED = {
     "mnasnet-small": (2_030_264, 68.3),
     "mobilenet-v3-large": (5_483_032, 216.6),
     "proxylessnas-mobile": (4_080_512, 320.4),
+    "darts-v1": (3_169_414, 500.99),
     "darts-v2": (3_349_342, 528.36),
+    "darts-v2-imagenet": (4_718_752, 529.91),
     "nasnet-a-mobile": (5_289_978, 563.9),  # published: 5.3 M, 564 M; the parameters to the number in Keras
     "nasnet-a-cifar": (3_347_498, 545.4),  # published: 3.3 M
 }
@@ -55,7 +57,10 @@ def test_adapted_to_small_inputs(name: str, side: int) -> None:
 
 
 def test_bad_requests() -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown reference network 'vgg'; known: darts-v2, mnasnet-a1"):
+    with pytest.raises(
+        UnknownNameError,
+        match=r"unknown reference network 'vgg'; known: darts-v1, darts-v2, darts-v2-imagenet, mnasnet-a1",
+    ):
         reference("vgg")
     with pytest.raises(ConfigError, match="width"):
         reference("mnasnet-a1", width=0)

@@ -104,7 +104,9 @@ def test_options_open_in_order_until_all_are(each: SearchSpace) -> None:
 
 
 def test_unknown_names_and_bad_sizes() -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown search space 'foo'; known: mnasnet, mnasnet-small"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown search space 'foo'; known: darts, darts-imagenet, darts-small, mnasnet"
+    ):
         space("foo")
     with pytest.raises(ConfigError, match="classes"):
         space("mnasnet-small", classes=0)
