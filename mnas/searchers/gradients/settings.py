@@ -37,7 +37,7 @@ class DartsSettings:
     """
 
     order: Literal["first", "second"] = "first"
-    epochs: int = 20
+    epochs: int = 15
     images: int = 4000
     batch: int = 64
     warmup: int = 0
