@@ -128,7 +128,9 @@ def results(case: Case, searcher: str, budgets: Sequence[int], batch: int, seeds
 
 
 def figures(evaluated: Sequence[Trial], case: Case, optimum: float) -> dict[str, float]:
-    """What was found after these evaluations."""
+    """What was found after these evaluations; a search that came to none has the regret of a reward of 0."""
+    if not evaluated:
+        return dict(zip(FIGURES, (optimum, 0.0, 0.0, np.nan, 0), strict=True))
     best = max(evaluated, key=lambda trial: trial.reward)
     points = [(trial.accuracy or 0.0, trial.latency.ms) for trial in evaluated]
     return {

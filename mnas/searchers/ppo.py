@@ -10,6 +10,9 @@ from mnas.searchers.policy import Floats, Ints, PolicyName, make_policy
 from mnas.searchers.searcher import searchers
 from mnas.spaces import SearchSpace
 
+_FAR = 50.0
+"""Logarithm of a likelihood ratio that is cut, before it overflows."""
+
 
 @searchers.register("ppo")
 class PPO(Controller):
@@ -23,7 +26,7 @@ class PPO(Controller):
         seed: see `Searcher`.
         policy: "lstm" or "factored".
         lr: learning rate of Adam; the policy's own if not given (see `make_policy`).
-        entropy: weight of the policy's entropy in nats, summed over choices.
+        entropy: weight of the policy's entropy in nats, averaged over the choices.
         decay: share of the moving average that one more reward keeps.
         epochs: steps over a batch.
         clip: how far the likelihood ratio of an encoding may go from 1 before it no longer counts.
@@ -38,7 +41,7 @@ class PPO(Controller):
         *,
         policy: PolicyName = "lstm",
         lr: float | None = None,
-        entropy: float = 0.6,
+        entropy: float = 3.0,
         decay: float = 0.95,
         epochs: int = 3,
         clip: float = 0.2,
@@ -60,7 +63,7 @@ class PPO(Controller):
         def weigh(log_likelihood: Floats) -> Floats:
             if not before:
                 before.append(log_likelihood)
-            ratio = np.exp(log_likelihood - before[0])
+            ratio = np.exp(np.clip(log_likelihood - before[0], -_FAR, _FAR))
             clipped = np.where(advantages > 0, ratio > 1 + self._clip, ratio < 1 - self._clip)
             return np.where(clipped, 0.0, ratio * advantages)
 
