@@ -308,6 +308,18 @@ class LatencyTable:
         rows = np.array([len(placements) for placements in needed], np.float64)
         return fit.ms(np.array(total), rows)[back]
 
+    def check_real(self) -> None:
+        """Make sure that the times are those of a processor.
+
+        Raises:
+            CheckError: it was emulated.
+        """
+        if self.conditions.emulated:
+            raise CheckError(
+                f"table {self.name!r} was measured on an emulated processor (device {self.conditions.device}): its "
+                "times mean nothing; measure on a real one: mnas profile --device DEVICE"
+            )
+
     def check_covers(self, space: SearchSpace) -> None:
         """Make sure that every network of a space can be priced.
 
