@@ -1,0 +1,8 @@
+"""Fixtures of the devices that tests bring along."""
+
+from __future__ import annotations
+
+from tests.phones.fixtures import adb as adb
+from tests.phones.fixtures import adb_server as adb_server
+from tests.phones.fixtures import fakephone as fakephone
+from tests.phones.fixtures import no_adb as no_adb
