@@ -6,7 +6,7 @@ import numpy as np
 
 from mnas.errors import ConfigError
 from mnas.searchers.controller import Baseline, Controller
-from mnas.searchers.policy import Floats, Ints, PolicyName, make_policy
+from mnas.searchers.policy import LR, Floats, Ints, PolicyName, make_policy
 from mnas.searchers.searcher import searchers
 from mnas.spaces import SearchSpace
 
@@ -25,7 +25,7 @@ class PPO(Controller):
         space: where to search.
         seed: see `Searcher`.
         policy: "lstm" or "factored".
-        lr: learning rate of Adam; the policy's own if not given (see `make_policy`).
+        lr: learning rate of Adam; if not given, the policy's own (see `make_policy`) by the number of epochs.
         entropy: weight of the policy's entropy in nats, averaged over the choices.
         decay: share of the moving average that one more reward keeps.
         epochs: steps over a batch.
@@ -52,6 +52,7 @@ class PPO(Controller):
             raise ConfigError(
                 f"entropy >= 0, 0 <= decay < 1, epochs >= 1 and clip > 0, got {entropy}, {decay}, {epochs} and {clip}"
             )
+        lr = LR[policy] / epochs if lr is None else lr
         super().__init__(space, seed, make_policy(policy, space, seed, lr=lr, layers=layers, units=units))
         self._entropy_weight, self._baseline = entropy, Baseline(decay)
         self._epochs, self._clip = epochs, clip

@@ -37,7 +37,7 @@ class Reinforce(Controller):
         *,
         policy: PolicyName = "lstm",
         lr: float | None = None,
-        entropy: float = 3.0,
+        entropy: float = 4.0,
         decay: float = 0.95,
         layers: int = 1,
         units: int = 100,
