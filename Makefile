@@ -7,9 +7,10 @@ DATA ?= fashion-mnist
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 PUBLISHED := mnasnet-a1 mnasnet-b1 mobilenet-v2 mobilenet-v3-large
 READY := $(VENV)/.ready
+BOARDS := qemu-user-static mmdebstrap openssh-server openssh-client adb mksh toybox
 FASHION_MNIST := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
-.PHONY: setup data demo test check lint bench tables clean
+.PHONY: setup data boards demo test check lint bench tables clean
 
 setup: $(READY)
 
@@ -30,13 +31,23 @@ data:
 	  { apt-get install -y -qq dataset-fashion-mnist || { apt-get update -qq && apt-get install -y -qq dataset-fashion-mnist; }; } \
 	  >/dev/null 2>&1 || echo "The Debian package dataset-fashion-mnist could not be installed."; fi
 
+# What the tests of boards and phones need, where Debian's packages can be installed; without it they are skipped. Where
+# systemd runs, openssh-server would start a server for everyone: there it is left to you.
+boards:
+	@if ! { command -v qemu-aarch64-static && command -v mmdebstrap && command -v sshd && command -v adb && command -v mksh && command -v toybox; } >/dev/null && \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  if [ -d /run/systemd/system ]; then echo "To test boards and phones, too: apt-get install $(BOARDS)"; \
+	  else export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get install -y -qq $(BOARDS) || { apt-get update -qq && apt-get install -y -qq $(BOARDS); }; } \
+	  >/dev/null 2>&1 || echo "These Debian packages could not be installed: $(BOARDS)"; fi; fi
+
 ifeq ($(DATA),fashion-mnist)
 demo: data
 endif
 demo: setup
 	$(VENV)/bin/mnas demo --data $(DATA) $(if $(OUT),--out $(OUT))
 
-test: setup data lint
+test: setup data boards lint
 	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 check: setup lint

@@ -128,7 +128,9 @@ def results(case: Case, searcher: str, budgets: Sequence[int], batch: int, seeds
 
 
 def figures(evaluated: Sequence[Trial], case: Case, optimum: float) -> dict[str, float]:
-    """What was found after these evaluations."""
+    """What was found after these evaluations; a search that came to none has the regret of a reward of 0."""
+    if not evaluated:
+        return dict(zip(FIGURES, (optimum, 0.0, 0.0, np.nan, 0), strict=True))
     best = max(evaluated, key=lambda trial: trial.reward)
     points = [(trial.accuracy or 0.0, trial.latency.ms) for trial in evaluated]
     return {
@@ -213,13 +215,8 @@ def main() -> None:
             parts.append(part)
             print(f"\r{done} of {len(jobs)} jobs", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    result = pd.concat(parts).sort_values(["seed", "budget"], kind="stable")
-    order = {(case.latency, case.reward, name): i for i, (case, name) in enumerate(product(cases, searchers))}
-    result = result.iloc[
-        np.argsort(
-            [order[key] for key in zip(result.latency, result.reward, result.searcher, strict=True)], kind="stable"
-        )
-    ]
+    searches = [pd.concat(parts[i : i + len(seeds)]) for i in range(0, len(parts), len(seeds))]
+    result = pd.concat([each.sort_values(["seed", "budget"]) for each in searches])
     with pd.option_context("display.width", 200, "display.max_rows", None):
         print(summary(result).round(4).to_string())
     write_text(given.out, result.to_csv(index=False, float_format="%.6g"))

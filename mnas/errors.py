@@ -18,6 +18,15 @@ class MnasError(Exception):
     def __str__(self) -> str:  # KeyError would print the repr of the message
         return str(self.args[0]) if self.args else ""
 
+    def __reduce__(self) -> tuple[object, ...]:  # by its message, whatever it was made of; workers send errors so
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(cls: type[MnasError], args: tuple[object, ...], attributes: dict[str, object]) -> MnasError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(attributes)
+    return error
+
 
 class UnknownNameError(MnasError, KeyError):
     """A registry was asked for a name it does not hold."""

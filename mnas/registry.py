@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
+from threading import RLock
 from typing import Generic, TypeVar
 
 from mnas.errors import UnknownNameError
@@ -27,6 +28,7 @@ class Registry(Generic[T]):
         self._pending = builtin
         self._entries: dict[str, T] = {}
         self._loaded = False
+        self._loading = RLock()
 
     def register(self, name: str) -> Callable[[T], T]:
         """Make a decorator that enters its target as `name`.
@@ -54,10 +56,11 @@ class Registry(Generic[T]):
         return iter(sorted(self._entries))
 
     def _load(self) -> None:
-        if self._loaded:
-            return
-        self._loaded = True
-        for module in self._pending:
-            import_module(module)
-        for entry in entry_points(group=PLUGINS):
-            entry.load()
+        with self._loading:  # another thread waits; what is being imported may ask again
+            if self._loaded:
+                return
+            self._loaded = True
+            for module in self._pending:
+                import_module(module)
+            for entry in entry_points(group=PLUGINS):
+                entry.load()

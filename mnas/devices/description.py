@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tomllib
 from dataclasses import dataclass, fields
+from math import inf
 from pathlib import Path
 from typing import Any
+
+import tomli_w
 
 from mnas.errors import ConfigError, DeviceError
 from mnas.shipped import folder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MASK = re.compile(r"(0x)?[0-9a-fA-F]+")
+_KINDS = {str: "text", float: "a number", bool: "true or false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +31,14 @@ class Device:
         address: where it is, in the transport's spelling; empty for this machine.
         python: the interpreter to run there; empty takes this one on this machine, `python3` elsewhere.
         taskset: hexadecimal mask of the cores to run on, as `taskset` reads it; empty leaves the choice to the system.
+        folder: the folder there in which work folders are made; empty takes the transport's usual one.
+        binary: path on this side of the `benchmark_model` that is to run there; empty if there is none.
+        max_temp_c: degrees Celsius above which nothing is measured; 0 for no limit.
+        emulated: whether its processor is emulated, so that times mean nothing in themselves.
         description: a sentence for people.
 
     Raises:
-        ConfigError: a field that is no text, or text that a command would misread.
+        ConfigError: a field of the wrong type, or text that a command would misread.
     """
 
     name: str
@@ -37,25 +46,50 @@ class Device:
     address: str = ""
     python: str = ""
     taskset: str = ""
+    folder: str = ""
+    binary: str = ""
+    max_temp_c: float = 0.0
+    emulated: bool = False
     description: str = ""
 
     def __post_init__(self) -> None:
+        if type(self.max_temp_c) is int:
+            object.__setattr__(self, "max_temp_c", float(self.max_temp_c))
         for field in fields(self):
+            kind = str if field.name == "name" else type(field.default)
             value: object = getattr(self, field.name)
-            if not isinstance(value, str):
-                raise ConfigError(f"device {self.name!r}: {field.name} must be text, got {value!r}")
+            if type(value) is not kind:
+                raise ConfigError(f"device {self.name!r}: {field.name} must be {_KINDS[kind]}, got {value!r}")
         if not _NAME.fullmatch(self.name):
             raise ConfigError(f"a device's name is letters, digits and . _ - after the first, got {self.name!r}")
         if self.taskset and not _MASK.fullmatch(self.taskset):
             raise ConfigError(f"device {self.name!r}: taskset must be a hexadecimal mask like f0, got {self.taskset!r}")
-        for word in ("address", "python"):
-            if getattr(self, word).startswith("-"):
-                raise ConfigError(f"device {self.name!r}: {word} must not start with a dash: {getattr(self, word)!r}")
+        for word in ("transport", "address", "python", "folder", "binary"):
+            text = getattr(self, word)
+            if text.startswith("-") or not text.isprintable():
+                raise ConfigError(
+                    f"device {self.name!r}: {word} must not start with a dash or hold control characters: {text!r}"
+                )
+        if self.folder and not self.folder.startswith("/"):
+            raise ConfigError(f"device {self.name!r}: folder must be an absolute path, got {self.folder!r}")
+        if not 0 <= self.max_temp_c < inf:
+            raise ConfigError(f"device {self.name!r}: max_temp_c must be degrees or 0, got {self.max_temp_c}")
 
     @property
     def local(self) -> bool:
         """Whether it is this machine, so that its files are ours."""
         return self.transport == "local"
+
+    @property
+    def interpreter(self) -> str:
+        """The Python that runs things there."""
+        return self.python or (sys.executable if self.local else "python3")
+
+    def to_toml(self) -> str:
+        """What its TOML file says: every field that is not as by default."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "name"}
+        defaults = {field.name: field.default for field in fields(self)}
+        return tomli_w.dumps({key: value for key, value in values.items() if value != defaults[key]})
 
 
 def device(name_or_path: str | Path) -> Device:
@@ -79,16 +113,27 @@ def device(name_or_path: str | Path) -> Device:
         return _read(found)
     if named.name == "local":
         return named
-    known = ", ".join(sorted({"local", *_files()}))
     raise DeviceError(
-        f"unknown device {named.name!r}; known: {known}; "
-        f"describe it in {Path('devices', named.name + '.toml')} to add it"
+        f"unknown device {named.name!r}; known: {', '.join(device_names())}; "
+        f"describe it in {Path('devices', named.name + '.toml')}, or have that done by: mnas devices add {named.name}"
     )
 
 
-def devices() -> list[Device]:
-    """Every device that `device` finds by name, in order of names."""
-    return [device(name) for name in sorted({"local", *_files()})]
+def device_names() -> list[str]:
+    """Every name that `device` finds, in order."""
+    return sorted({"local", *_files()})
+
+
+def described() -> tuple[list[Device], dict[str, str]]:
+    """Every device that has a name, and by name why the file of one cannot be used."""
+    found: list[Device] = []
+    wrong: dict[str, str] = {}
+    for name in device_names():
+        try:
+            found.append(device(name))
+        except ConfigError as error:
+            wrong[name] = str(error)
+    return found, wrong
 
 
 def _files() -> dict[str, Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,10 +14,18 @@ class Transport(Protocol):
     """A way to one device; paths on the device are text in the device's own spelling."""
 
     def push(self, local: Path, remote: str) -> None:
-        """Copy a file to the device; the folder of `remote` exists.
+        """Copy a file to the device; the folder of `remote` exists. It is there whole, or an error says why not.
 
         Raises:
             DeviceError: the file cannot be read here or written there.
+        """
+        ...
+
+    def push_all(self, files: Mapping[str, Path], folder: str) -> None:
+        """Copy files, by the names they get, into a folder that exists on the device: in one transfer if it can be.
+
+        Raises:
+            DeviceError: a file cannot be read here or written there.
         """
         ...
 
@@ -38,7 +46,9 @@ class Transport(Protocol):
         ...
 
 
-transports: Registry[Callable[[Device], Transport]] = Registry("transport", ("mnas.devices.local",))
+transports: Registry[Callable[[Device], Transport]] = Registry(
+    "transport", ("mnas.devices.local", "mnas.devices.ssh", "mnas.devices.adb")
+)
 
 
 def connect(device: Device) -> Transport:

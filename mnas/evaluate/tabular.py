@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -90,7 +91,7 @@ def read_results(path: str | Path, columns: Sequence[str], options: Sequence[int
     """
     try:
         frame = pd.read_csv(path, dtype={KEY: str})
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read the table of results {path}: {error}") from None
     if missing := [name for name in (KEY, *columns) if name not in frame.columns]:
         raise DataError(f"{path} has no column {', '.join(missing)}; it has: {', '.join(frame.columns)}")

@@ -38,6 +38,9 @@ from mnas.latency.profiling import profile as profile
 from mnas.latency.profiling import report as report
 from mnas.latency.profiling import rows_to_measure as rows_to_measure
 from mnas.latency.recognising import recognise as recognise
+from mnas.latency.several import Outcome as Outcome
+from mnas.latency.several import beside as beside
+from mnas.latency.several import side_by_side as side_by_side
 from mnas.latency.storage import check_free as check_free
 from mnas.latency.storage import load_table as load_table
 from mnas.latency.storage import own_tables as own_tables

@@ -16,15 +16,29 @@ from mnas.devices import device as find_device
 from mnas.errors import CheckError, ConfigError, DeviceError, FormatError, MissingLatencyError
 from mnas.ir import Architecture
 from mnas.latency.anchors import AnchorRatio, anchor_ratio
+from mnas.latency.chunks import Repeats
 from mnas.latency.filter import TimeColumn, estimate, filtered, visits
 from mnas.latency.foreign import priced_as
 from mnas.latency.innetwork import whole_conditions
 from mnas.latency.models import write_models
 from mnas.latency.table import LatencyTable
+from mnas.latency.thermal import thermometer
 from mnas.lower import read_metadata
 from mnas.progress import Progress, silent
 from mnas.reading import read_model
-from mnas.runtimes import Conditions, Plan, Runtime, runtimes, time_column
+from mnas.runtimes import (
+    Conditions,
+    Delegating,
+    Plan,
+    Runtime,
+    find_runtime,
+    runtimes,
+    time_column,
+    told_delegate,
+    visit_start_s,
+)
+
+_REPEATS, _VISIT_REPEATS = Repeats(10, 5), Repeats(3, 50)
 
 
 @dataclass(frozen=True)
@@ -88,10 +102,11 @@ def bench(
     device: str | Device = "local",
     against: LatencyTable | None = None,
     runtime: str | None = None,
+    delegate: str | None = None,
     num_threads: int | None = None,
     loads: int = 3,
-    passes: int = 10,
-    reps: int = 5,
+    passes: int | None = None,
+    reps: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[BenchResult]:
@@ -102,10 +117,11 @@ def bench(
         device: the device, or its name.
         against: a table: its anchors are measured too, and the files are compared with its predictions.
         runtime: name of the runtime; by default the table's, or the first that runs such files on the device.
+        delegate: how a runtime that has several ways computes; by default as the table does.
         num_threads: threads of the runtime; by default the table's, or 1.
         loads: processes; loading a model again changes its time by about 3 %.
-        passes: rounds of each process.
-        reps: timed runs per visit.
+        passes: rounds of each process; 10 by default, 3 where every visit starts a process of its own.
+        reps: timed runs per visit; 5 by default, 50 there.
         seed: of orders and inputs.
         progress: called with finished processes, all processes and what is done, before each process and at the end.
 
@@ -126,12 +142,13 @@ def bench(
         raise ConfigError("no model file was given")
     if num_threads is None:
         num_threads = against.conditions.num_threads if against else 1
-    plan = Plan(passes, reps, seed=seed, num_threads=num_threads)
     results: dict[int, BenchResult] = {}
     suffixes = list(dict.fromkeys(path.suffix for path in paths))
     show, total = progress or silent, loads * len(suffixes)
     for k, suffix in enumerate(suffixes):
-        chosen, conditions = _runtime(suffix, runtime, target, plan, against)
+        chosen, conditions = _runtime(suffix, runtime, delegate, target, num_threads, against)
+        often = _VISIT_REPEATS if visit_start_s(chosen) else _REPEATS
+        plan = Plan(passes or often.passes, reps or often.reps, seed=seed, num_threads=num_threads)
         group = {i: _model(path, chosen, conditions) for i, path in enumerate(paths) if path.suffix == suffix}
         work = _Work(target, chosen, plan, loads, partial(_shown, show, k * loads, total))
         results.update(zip(group, work.results(list(group.values()), against), strict=True))
@@ -144,7 +161,7 @@ def _shown(show: Progress, before: int, total: int, unit: int, what: str) -> Non
 
 
 def _runtime(
-    suffix: str, name: str | None, device: Device, plan: Plan, against: LatencyTable | None
+    suffix: str, name: str | None, delegate: str | None, device: Device, num_threads: int, against: LatencyTable | None
 ) -> tuple[Runtime, Conditions]:
     """The runtime for files of a suffix: the one named, the table's, or the first that the device has."""
     fits = [known for known in runtimes if runtimes[known].suffix == suffix]
@@ -156,10 +173,14 @@ def _runtime(
         raise ConfigError(f"{who} files that end in {suffix or 'nothing'}; known: {readable}")
     if against is not None and against.conditions.runtime in fits:
         fits = [against.conditions.runtime]
+        delegate = delegate or told_delegate(against.conditions)
+    if delegate is not None:
+        fits = [known for known in fits if isinstance(runtimes[known], Delegating)] or fits
     absent: list[DeviceError] = []
     for known in fits:
         try:
-            return runtimes[known], runtimes[known].conditions(device, plan)
+            chosen = find_runtime(known, delegate)
+            return chosen, chosen.conditions(device, Plan(num_threads=num_threads))
         except DeviceError as error:
             absent.append(error)
     raise absent[-1]
@@ -209,14 +230,17 @@ class _Work:
         ]
 
     def _samples(self, files: Mapping[str, Path]) -> tuple[pd.DataFrame, dict[str, str]]:
-        frames, failed = [], {}
+        frames, failed, watched = [], {}, thermometer(self.device)
         for unit in range(self.loads):
-            self.show(unit, f"measuring {len(files)} models")
             plan = replace(self.plan, seed=self.plan.seed * 1000 + unit)
-            measurement = self.runtime.measure(self.device, files, plan)
+            measure = partial(self.runtime.measure, self.device, files, plan)
+            measurement, _ = watched.measured(measure, partial(self._show, unit, len(files)))
             frames.append(measurement.samples.assign(unit=unit))
             failed.update(measurement.failed)
         return pd.concat(frames, ignore_index=True), failed
+
+    def _show(self, unit: int, models: int, heat: str) -> None:
+        self.show(unit, f"measuring {models} models{heat}")
 
 
 def _misfit(model: _Model, table: LatencyTable) -> list[str]:

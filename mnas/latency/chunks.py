@@ -91,6 +91,10 @@ def _spread(names: Sequence[str], size: Callable[[str], float], n: int) -> list[
     return [[name for name in names if chunk_of[name] == i] for i in range(n)]
 
 
+VISIT_REPEATS = ((6, 50), (4, 50), (3, 50), (3, 30), (2, 30), (2, 20))
+"""The same where every visit starts a process, which takes longer than many runs of a small model."""
+
+
 class Repeats(NamedTuple):
     """Rounds of one unit and repetitions of one visit."""
 
@@ -99,12 +103,24 @@ class Repeats(NamedTuple):
 
 
 def choose_repeats(
-    chunks: Iterable[Iterable[Network]], loads: int, warmups: int, among: Iterable[tuple[int, int]] = REPEATS
+    chunks: Iterable[Iterable[Network]],
+    loads: int,
+    warmups: int,
+    among: Iterable[tuple[int, int]] = REPEATS,
+    start_s: float = 0.0,
 ) -> Repeats:
-    """Choose the most that are estimated to fit the time budget, else the fewest; `among` begins with the most."""
-    sweep = sum(seconds(network) for chunk in chunks for network in chunk)
-    for passes, reps in among:
-        if loads * passes * (reps + warmups) * sweep <= _BUDGET_S:
+    """Choose the most that are estimated to fit the time budget, else the fewest.
+
+    Args:
+        chunks: what is measured together.
+        loads: processes per chunk.
+        warmups: untimed runs per visit.
+        among: what to choose from, the most first; where visits have a start-up time, those of `VISIT_REPEATS`.
+        start_s: seconds that a visit takes beside its runs.
+    """
+    runs = [seconds(network) for chunk in chunks for network in chunk]
+    for passes, reps in VISIT_REPEATS if start_s else among:
+        if loads * passes * (len(runs) * start_s + (reps + warmups) * sum(runs)) <= _BUDGET_S:
             break
     return Repeats(passes, reps)
 

@@ -21,7 +21,18 @@ from mnas.ir import Architecture, Placement
 from mnas.latency.chunks import seconds
 from mnas.latency.cover import TIMES, cover, told
 from mnas.lower import Format, node_of
-from mnas.runtimes import COLUMNS, Conditions, Measurement, NodeProfiler, Plan, Runtime, runtimes
+from mnas.runtimes import (
+    COLUMNS,
+    Conditions,
+    Delegating,
+    Measurement,
+    NodeProfiler,
+    Plan,
+    ProcessPerVisit,
+    Runtime,
+    runtimes,
+    visit_start_s,
+)
 from mnas.spaces import SearchSpace
 
 RowSource = Literal["isolated", "in-network"]
@@ -62,6 +73,10 @@ class InNetwork:
     def suffix(self) -> str:
         return self.profiler.suffix
 
+    @property
+    def start_s(self) -> float:
+        return visit_start_s(self.profiler)
+
     def conditions(self, device: Device, plan: Plan, dtype: str = "float32") -> Conditions:
         return _marked(self.profiler.conditions(device, plan, dtype))
 
@@ -92,30 +107,41 @@ def in_network(runtime: Runtime, covers: Mapping[str, Architecture]) -> InNetwor
     """
     if not isinstance(runtime, NodeProfiler):
         able = [name for name in runtimes if isinstance(runtimes[name], NodeProfiler)]
+        which = f"{runtime.name} with delegate {runtime.delegate}" if isinstance(runtime, Delegating) else runtime.name
         raise ConfigError(
-            f"runtime {runtime.name} cannot time the nodes of a network, {' and '.join(able) or 'none'} can: measure "
+            f"runtime {which} cannot time the nodes of a network, {' and '.join(able) or 'none'} can: measure "
             "isolated rows (--rows isolated), or choose such a runtime with --runtime"
         )
     return InNetwork(runtime, covers)
 
 
+def default_rows(runtime: Runtime) -> RowSource:
+    """From networks where every row by itself would start a process, if the runtime can time nodes; else isolated."""
+    return "in-network" if isinstance(runtime, ProcessPerVisit) and isinstance(runtime, NodeProfiler) else "isolated"
+
+
 def cover_networks(
-    space: SearchSpace | None, architectures: Iterable[Architecture], rows: Collection[Placement], seed: int
+    space: SearchSpace | None,
+    architectures: Iterable[Architecture],
+    rows: Collection[Placement],
+    seed: int,
+    start_s: float = 0.0,
 ) -> dict[str, Architecture]:
     """Name the networks in which `rows` are measured: a cover of the space, and those given that hold any of them.
 
-    Every row occurs three times, or fewer times where the networks of a cover take too long.
+    Every row occurs three times, or fewer times where the networks of a cover take too long: each takes `start_s`
+    seconds beside its run.
     """
     wanted = set(rows)
     given = tuple(each for each in architectures if not wanted.isdisjoint(each.placements))
-    chosen = _affordable(space, rows, seed) if space else ()
+    chosen = _affordable(space, rows, seed, start_s) if space else ()
     return {f"cover-{i:03d}": architecture for i, architecture in enumerate((*chosen, *given))}
 
 
-def _affordable(space: SearchSpace, rows: Collection[Placement], seed: int) -> tuple[Architecture, ...]:
+def _affordable(space: SearchSpace, rows: Collection[Placement], seed: int, start_s: float) -> tuple[Architecture, ...]:
     for times in range(TIMES, 1, -1):
         chosen = cover(space, rows, times=times, seed=seed)
-        if sum(map(seconds, chosen)) <= _SWEEP_S:
+        if sum(map(seconds, chosen)) + start_s * len(chosen) <= _SWEEP_S:
             return chosen
     return cover(space, rows, times=1, seed=seed)
 

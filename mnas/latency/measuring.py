@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -23,8 +24,9 @@ from mnas.latency.models import write_models
 from mnas.latency.partial import Partial, Unit, failures
 from mnas.latency.rawfile import AGAIN, first_pass
 from mnas.latency.table import WIDE
+from mnas.latency.thermal import thermometer
 from mnas.progress import Progress
-from mnas.runtimes import Plan, Runtime
+from mnas.runtimes import Plan, Runtime, visit_start_s
 
 _MOST_SWEEPS = 4
 """Times that rows are measured again; what is still wide then is noisy in itself."""
@@ -133,6 +135,7 @@ class Work:
 
     def _measured(self, chunk: list[str], numbers: range, done: Sequence[Unit], what: str) -> list[Unit]:
         total = max(self.planned, numbers.stop)
+        watched = thermometer(self.device)
         began = time.monotonic()
         self.progress(numbers[0], total, f"building {len(chunk)} models")
         fresh: list[Unit] = []
@@ -144,18 +147,24 @@ class Work:
                 files = {name: file for name, file in models.files.items() if name not in known}
                 if not files:
                     raise DeviceError(f"no model of {len(chunk)} runs; the first reason: {next(iter(known.values()))}")
-                self.progress(number, total, f"{what} {len(files)} models")
-                result = self.runtime.measure(self.device, files, self._unit_plan(chunk, number))
-                now = time.monotonic()
-                unit = Unit(result.samples.assign(unit=number), failed | result.failed, now - began)
+                built_s, note = time.monotonic() - began, f"{what} {len(files)} models"
+                result, seconds = watched.measured(
+                    partial(self.runtime.measure, self.device, files, self._unit_plan(chunk, number)),
+                    partial(self._show, number, total, note),
+                )
+                unit = Unit(result.samples.assign(unit=number), failed | result.failed, built_s + seconds)
                 self.partial.finish(number, unit)
                 fresh.append(unit)
-                began = now
+                began = time.monotonic()
         return fresh
+
+    def _show(self, number: int, total: int, note: str, heat: str) -> None:
+        self.progress(number, total, f"{note}{heat}")
 
     def _unit_plan(self, chunk: list[str], unit: int) -> Plan:
         runs = self.rounds.passes * (self.rounds.reps + self.rounds.warmups)
         expected = runs * sum(seconds(self.items[name]) for name in chunk)
+        expected += self.rounds.passes * len(chunk) * visit_start_s(self.runtime)
         timeout = max(_LEAST_TIMEOUT_S, _SLOWER * expected)
         return replace(self.rounds, seed=self.seed * 1000 + unit, timeout_s=timeout)
 

@@ -10,13 +10,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mnas.devices import Device, facts
+from mnas.devices import Device, connect, facts, temperature
 from mnas.devices import device as find_device
 from mnas.errors import ConfigError
 from mnas.ir import Architecture, Network, Placement
 from mnas.latency.assembly import Measured
 from mnas.latency.chunks import REPEATS, choose_repeats, pack
-from mnas.latency.innetwork import NODE_REPEATS, InNetwork, RowSource, cover_networks, in_network
+from mnas.latency.innetwork import (
+    NODE_REPEATS,
+    InNetwork,
+    RowSource,
+    cover_networks,
+    default_rows,
+    in_network,
+)
 from mnas.latency.measuring import Work
 from mnas.latency.networks import draw_networks, roles
 from mnas.latency.partial import Partial, disk
@@ -25,7 +32,7 @@ from mnas.latency.storage import OWN, save_table, table_prefix
 from mnas.latency.table import LatencyTable, Role
 from mnas.lower import parse_dtype
 from mnas.progress import Progress, silent
-from mnas.runtimes import Conditions, Plan, runtimes, time_column
+from mnas.runtimes import Conditions, Delegating, Plan, find_runtime, time_column, visit_start_s
 from mnas.spaces import SearchSpace
 
 _PLAN_SCHEMA = 2
@@ -37,6 +44,7 @@ def profile(
     *,
     device: str | Device = "local",
     runtime: str = "litert",
+    delegate: str | None = None,
     out: Path | str | None = None,
     dtype: str = "float32",
     num_threads: int = 1,
@@ -48,7 +56,7 @@ def profile(
     reps: int | None = None,
     networks: tuple[int, int, int] = (20, 19, 20),
     architectures: Sequence[Architecture] = (),
-    rows: RowSource = "isolated",
+    rows: RowSource | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LatencyTable:
@@ -66,8 +74,10 @@ def profile(
         space: the space whose placements are the rows; nothing when `architectures` are added to a finished table.
         device: the device, or its name.
         runtime: name of the runtime.
+        delegate: how a runtime that has several ways computes: "cpu", "xnnpack" (by default) or "gpu" of
+            benchmark_model.
         out: path of the table, with or without suffix; by default `latency_tables/SPACE-SHAPE-DEVICE-RUNTIME`, with
-            `-int8` and `-in-network` where so, under the current folder.
+            `-int8`, the delegate and `-in-network` where they are not as by default, under the current folder.
         dtype: numbers inside the models; "float32" or "int8".
         num_threads: threads of the runtime.
         max_memory_gb: memory that a measuring process may take, in GB.
@@ -82,7 +92,8 @@ def profile(
         architectures: networks whose placements are measured too.
         rows: what a row is: "isolated", its op measured alone, or "in-network", its nodes timed inside networks that
             together hold every row up to three times (see `in_network`); such rows are not measured again. The tables
-            of both kinds hold under unlike conditions.
+            of both kinds hold under unlike conditions. In-network by default where every row by itself would start a
+            process on the device (benchmark_model), else isolated.
         seed: of networks, weights, packing and orders.
         progress: called before each process, and at the end.
 
@@ -102,8 +113,10 @@ def profile(
     if not max_minutes >= 0:
         raise ConfigError(f"max_minutes must not be negative, got {max_minutes}")
     target = find_device(device) if isinstance(device, str) else device
-    chosen = runtimes[runtime] if rows == "isolated" else in_network(runtimes[runtime], {})
-    prefix = table_prefix(default_out(space, target, runtime, dtype, rows) if out is None else out)
+    plain = find_runtime(runtime, delegate)
+    rows = rows or default_rows(plain)
+    chosen = plain if rows == "isolated" else in_network(plain, {})
+    prefix = table_prefix(default_out(space, target, runtime, dtype, rows, delegate) if out is None else out)
     partial = Partial(prefix)
     with disk(prefix), partial.locked():
         base = partial.base()
@@ -112,7 +125,8 @@ def profile(
         asked = {str(placement): placement for placement in _missing(space, architectures, base, remeasure)}
         measured_in: Mapping[str, Network] = asked
         if isinstance(chosen, InNetwork):
-            chosen = replace(chosen, covers=cover_networks(space, architectures, asked.values(), seed))
+            start_s = visit_start_s(plain)
+            chosen = replace(chosen, covers=cover_networks(space, architectures, asked.values(), seed, start_s))
             measured_in = chosen.covers
         if base is not None and not measured_in:
             partial.tidy()
@@ -121,7 +135,9 @@ def profile(
         anchors = [name for name, (_, role) in whole.items() if role == "anchor"]
         chunks = pack(items, anchors, max_memory_gb, seed)
         among = NODE_REPEATS if isinstance(chosen, InNetwork) else REPEATS
-        default = choose_repeats([[items[name] for name in chunk] for chunk in chunks], loads, Plan().warmups, among)
+        default = choose_repeats(
+            [[items[name] for name in chunk] for chunk in chunks], loads, Plan().warmups, among, visit_start_s(plain)
+        )
         rounds = Plan(
             default.passes if passes is None else passes,
             default.reps if reps is None else reps,
@@ -142,8 +158,10 @@ def profile(
             "base": base.sha256 if base else "",
         }
         partial.begin(plan | work.plan(), base)
+        before = temperature(connect(target))
         units = work.units()
-        measured = Measured(prefix.name, conditions, clock, facts(target), asked, texts, units, base, version("mnas"))
+        told = facts(target, before=before)
+        measured = Measured(prefix.name, conditions, clock, told, asked, texts, units, base, version("mnas"))
         show(len(units), len(units), "done")
         table = save_table(measured.table(), prefix)
         partial.remove()
@@ -200,17 +218,22 @@ def default_out(
     device: str | Device,
     runtime: str,
     dtype: str = "float32",
-    rows: RowSource = "isolated",
+    rows: RowSource | None = None,
+    delegate: str | None = None,
 ) -> Path:
-    """Where the table of a space is written if nobody says, without suffix.
+    """Where the table of a space is written if nobody says, without suffix; what is not as by default is in the name.
 
     Raises:
-        ConfigError: there is no space.
+        ConfigError: there is no space, or no such delegate.
+        UnknownNameError: no such runtime.
     """
     if space is None:
         raise ConfigError("profiling without a space adds rows to a finished table: say which with out")
     name = device if isinstance(device, str) else device.name
-    unusual = [word for word in (dtype, rows) if word not in ("float32", "isolated")]
+    chosen, usual = find_runtime(runtime, delegate), find_runtime(runtime)
+    unusual = [dtype] if dtype != "float32" else []
+    unusual += [chosen.delegate] if isinstance(chosen, Delegating) and chosen != usual else []
+    unusual += [rows] if rows and rows != default_rows(chosen) else []
     return OWN / "-".join([space.name, str(space.x), name, runtime, *unusual])
 
 

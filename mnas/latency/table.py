@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mnas.errors import MissingLatencyError, SpanError
+from mnas.errors import CheckError, MissingLatencyError, SpanError
 from mnas.ir import Architecture, Network, Placement
 from mnas.latency.batch import ChainPrices, compile_chain
 from mnas.latency.calibration import LEAST_MS, Calibration
@@ -313,6 +313,18 @@ class LatencyTable:
             if not fit.spans(each):
                 self._check_size(network, each, its)
         return ms[back]
+
+    def check_real(self) -> None:
+        """Make sure that the times are those of a processor.
+
+        Raises:
+            CheckError: it was emulated.
+        """
+        if self.conditions.emulated:
+            raise CheckError(
+                f"table {self.name!r} was measured on an emulated processor (device {self.conditions.device}): its "
+                "times mean nothing; measure on a real one: mnas profile --device DEVICE"
+            )
 
     def check_covers(self, space: SearchSpace) -> None:
         """Make sure that every network of a space can be priced.

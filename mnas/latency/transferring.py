@@ -32,7 +32,7 @@ from mnas.latency.tailoring import LEAST_TAILORED, Pattern, Tailored, pattern
 from mnas.latency.validation import LEAST_TESTS, judge
 from mnas.lower import parse_dtype
 from mnas.progress import Progress, silent
-from mnas.runtimes import Conditions, Plan, runtimes, time_column
+from mnas.runtimes import Conditions, Plan, runtimes, time_column, visit_start_s
 from mnas.spaces import SearchSpace
 
 _PLAN_SCHEMA = 1
@@ -90,7 +90,7 @@ def transfer_table(
     Raises:
         ConfigError: settings that do not fit, a table at `out` already, or another unfinished measurement there.
         MissingLatencyError: a table lacks rows of the space.
-        CheckError: a table is invalid, or too few networks could be measured.
+        CheckError: a table is invalid or of an emulated processor, or too few networks could be measured.
         DeviceError: the device or its runtime is missing.
     """
     parse_dtype(dtype)
@@ -129,6 +129,7 @@ def _check(tables: Sequence[LatencyTable], space: SearchSpace, budget: int, chec
     if loads < 1:
         raise ConfigError(f"loads must be at least 1, got {loads}")
     for table in tables:
+        table.check_real()
         table.check_covers(space)
         if table.verdict == "invalid":
             raise CheckError(f"table {table.name!r} is invalid ({table.remedy}): nothing can be learnt from it")
@@ -223,7 +224,9 @@ class _Transfer:
     def _step(self, chunks: list[list[str]], items: Mapping[str, Architecture], again: list[str], more: int) -> Work:
         networks: dict[str, Network] = dict(items)
         show, loads = self.work.progress, self.work.loads
-        repeats = choose_repeats([[networks[name] for name in chunk] for chunk in chunks], loads, 1)
+        repeats = choose_repeats(
+            [[networks[name] for name in chunk] for chunk in chunks], loads, 1, start_s=visit_start_s(self.work.runtime)
+        )
         return replace(
             self.work,
             items=networks,

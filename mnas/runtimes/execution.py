@@ -1,29 +1,21 @@
-"""Running the runner on a device: a private work folder there, and what to do when the process dies."""
+"""Running the runner on a device, in a work folder there, and what to do when the process dies."""
 
 from __future__ import annotations
 
 import json
 import signal
-import sys
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from mnas.devices import Device, Transport, connect
+from mnas.devices import Device, Transport, connect, work_folder
+from mnas.devices.process import from_shell
 from mnas.errors import DeviceError, FormatError, MnasError
 from mnas.runtimes.response import Response, parse
 
 RUNNER = Path(__file__).with_name("runner.py")
-_COMMAND_S = 60.0
-"""Seconds that a small command may take on a device."""
-
-
-def interpreter(device: Device) -> str:
-    """The Python that runs things on a device."""
-    return device.python or (sys.executable if device.local else "python3")
 
 
 def execute(
@@ -45,10 +37,9 @@ def execute(
     _check_present(files.values())
     failed: dict[str, str] = {}
     transport = connect(device)
-    with _work_folder(transport, device) as folder, tempfile.TemporaryDirectory(prefix="mnas.") as here:
+    with work_folder(transport, device) as folder, tempfile.TemporaryDirectory(prefix="mnas.") as here:
         attempt = _Attempt(device, transport, folder, Path(here), frozenset(profiled))
-        transport.push(RUNNER, f"{folder}/runner.py")
-        places = {item: attempt.place(path, i) for i, (item, path) in enumerate(files.items())}
+        places = attempt.place(files)
         while True:
             answer = attempt.run(request, places, deadline - monotonic())
             _check_present(files.values())
@@ -90,13 +81,15 @@ class _Attempt:
     here: Path
     profiled: frozenset[str]
 
-    def place(self, path: Path, index: int) -> str:
-        """Make a model file readable on the device and say where; ours stay where they are."""
+    def place(self, files: Mapping[str, Path]) -> dict[str, str]:
+        """Bring the runner and the model files to the device and say where the models are; ours stay where they are."""
         if self.device.local:
-            return str(path.resolve())
-        remote = f"{self.folder}/{index}{path.suffix}"
-        self.transport.push(path, remote)
-        return remote
+            self.transport.push(RUNNER, f"{self.folder}/runner.py")
+            return {item: str(path.resolve()) for item, path in files.items()}
+        names = {item: f"{i}{path.suffix}" for i, (item, path) in enumerate(files.items())}
+        sent = {names[item]: path for item, path in files.items()}
+        self.transport.push_all({"runner.py": RUNNER, **sent}, self.folder)
+        return {item: f"{self.folder}/{name}" for item, name in names.items()}
 
     def run(self, request: Mapping[str, str | int], places: Mapping[str, str], timeout_s: float) -> Response | _Crash:
         """Run the runner once.
@@ -111,12 +104,12 @@ class _Attempt:
         self.transport.push(self.here / "request.json", f"{self.folder}/request.json")
         files = [f"{self.folder}/{name}" for name in ("runner.py", "request.json", "response.json")]
         bind = ["taskset", self.device.taskset] if self.device.taskset else []
-        argv = [*bind, interpreter(self.device), *files]
+        argv = [*bind, self.device.interpreter, *files]
         try:
             code, _, err = self.transport.run(argv, max(timeout_s, 0.0))
         except DeviceError as error:
             busy = self._busy(items)
-            raise DeviceError(f"{error}, busy with {busy}" if busy else str(error)) from error
+            raise DeviceError(f"{error} (busy with {busy})" if busy else str(error)) from error
         if code == 0:
             return self._answer(items, int(request["reps"]))
         return self._crash(code, err, items)
@@ -129,7 +122,7 @@ class _Attempt:
 
     def _crash(self, code: int, err: str, items: Sequence[str]) -> _Crash:
         """Find who is to blame for a runner that ended with `code`."""
-        number = -code if code < 0 else code - 128  # a shell adds 128
+        number = -from_shell(code)  # the interpreter may be a shell's script
         busy = self._busy(items)
         if number == signal.SIGKILL:
             raise DeviceError(
@@ -152,17 +145,3 @@ class _Attempt:
     def _pull(self, name: str) -> bytes:
         self.transport.pull(f"{self.folder}/{name}", self.here / name)
         return (self.here / name).read_bytes()
-
-
-@contextmanager
-def _work_folder(transport: Transport, device: Device) -> Iterator[str]:
-    """A private folder on the device that goes away afterwards."""
-    code, out, err = transport.run(["mktemp", "-d", "-t", "mnas.XXXXXXXX"], _COMMAND_S)
-    if code != 0:
-        raise DeviceError(f"device {device.name!r} cannot make a temporary folder: {err.strip()}")
-    folder = out.strip()
-    try:
-        yield folder
-    finally:
-        with suppress(DeviceError):
-            transport.run(["rm", "-rf", "--", folder], _COMMAND_S)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mnas.devices import Device, connect
 from mnas.errors import DeviceError
 from mnas.lower import Format
-from mnas.runtimes.execution import execute, interpreter
+from mnas.runtimes.execution import execute
 from mnas.runtimes.response import Response
 from mnas.runtimes.runtime import Measurement, Plan
 from mnas.runtimes.samples import Conditions, join_options
 
-_VERSION = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
+_VERSION = (
+    "import os, sys; from importlib.metadata import version; print(version(sys.argv[1])); "
+    "own = '/proc/thread-self/exe'; print(os.readlink(own) if os.path.lexists(own) else '')"
+)
+"""Print the version of a wheel, and the program that really runs: an emulator of user programs hides behind Python."""
+_EMULATORS = ("qemu", "rosetta")
+"""Words in the names of such emulators."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,17 @@ class PythonRuntime:
     options: Mapping[str, str | int]
 
     def conditions(self, device: Device, plan: Plan, dtype: str = "float32") -> Conditions:
-        code, out, err = connect(device).run([interpreter(device), "-c", _VERSION, self.wheel], plan.timeout_s)
-        if code != 0:
+        code, out, err = connect(device).run([device.interpreter, "-c", _VERSION, self.wheel], plan.timeout_s)
+        told = out.splitlines()[-2:]
+        if code != 0 or len(told) < 2:
             raise self._missing(device, "".join(err.strip().splitlines()[-1:]))
-        return self._conditions(device, plan, dtype, out.strip())
+        version, program = told
+        if not device.emulated and any(word in PurePosixPath(program).name for word in _EMULATORS):
+            raise DeviceError(
+                f"the processor of device {device.name!r} is emulated by {program}: its times mean nothing; to go on "
+                "and have them marked, set emulated = true in the device's file"
+            )
+        return self._conditions(device, plan, dtype, version)
 
     def measure(self, device: Device, models: Mapping[str, Path], plan: Plan) -> Measurement:
         return self._measure(device, models, plan)[0]
@@ -72,8 +85,9 @@ class PythonRuntime:
             dtype=dtype,
             num_threads=plan.num_threads,
             affinity=device.taskset,
+            emulated=device.emulated,
         )
 
     def _missing(self, device: Device, why: str) -> DeviceError:
-        install = f"{interpreter(device)} -m pip install {self.wheel}"
+        install = f"{device.interpreter} -m pip install {self.wheel}"
         return DeviceError(f"device {device.name!r} cannot run {self.name} ({why}); install it there with: {install}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mnas.errors import FormatError
 from mnas.runtimes import runner
@@ -40,7 +41,7 @@ def parse(text: str, items: Sequence[str], reps: int) -> Response:
     """Read an answer to a request for `items` with `reps` timed runs per visit.
 
     Raises:
-        FormatError: the text is cut short, no JSON, of another schema, or lacks numbers.
+        FormatError: the text is cut short, no JSON, of another schema, or lacks numbers; or a run took no time.
     """
     try:
         data = json.loads(text)
@@ -48,13 +49,15 @@ def parse(text: str, items: Sequence[str], reps: int) -> Response:
             raise FormatError(f"schema {data['schema']!r} instead of {runner.SCHEMA}")
         if "missing" in data:
             return Response(_samples([], items, reps), {}, {}, missing=str(data["missing"]))
-        failed = {items[int(index)]: str(reason) for index, reason in data["failed"].items()}
-        checksums = {items[int(index)]: float(total) for index, total in data["checksums"].items()}
+        named = {str(index): item for index, item in enumerate(items)}
+        failed = {named[index]: str(reason) for index, reason in data["failed"].items()}
+        checksums = {named[index]: float(total) for index, total in data["checksums"].items()}
         samples = _samples(data["visits"], items, reps)
         version = str(data["runtime_version"])
         nodes = {i: _nodes(visit[5], reps) for i, visit in enumerate(data["visits"]) if len(visit) > 5}
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         raise FormatError(f"not an answer of the runner ({type(error).__name__}: {error}): {text[:80]!r}") from error
+    _check_clock(samples, nodes.values())
     samples = samples[~samples["item"].isin(list(failed))].reset_index(drop=True)
     kept = set(samples["visit"])
     nodes = {visit: each for visit, each in nodes.items() if visit in kept}
@@ -74,15 +77,36 @@ def _nodes(nodes: Sequence[Any], reps: int) -> runner.Nodes:
 def _samples(visits: Sequence[Any], items: Sequence[str], reps: int) -> pd.DataFrame:
     """Lay out visits as one row per timed run."""
     n = len(visits)
-    models = np.array([visit[0] for visit in visits], np.int64)
-    times = np.array([visit[2:5] for visit in visits], np.int64).reshape(n, 3, reps)
+    models = _integers([visit[0] for visit in visits])
+    if n and not 0 <= models.min() <= models.max() < len(items):
+        raise LookupError(f"model {models.min()} or {models.max()} of {len(items)}")
+    times = _integers([visit[2:5] for visit in visits]).reshape(n, 3, reps)
     columns = {
         "item": np.array(items, object)[models].repeat(reps),
         "visit": np.arange(n).repeat(reps),
-        "round": np.array([visit[1] for visit in visits], np.int64).repeat(reps),
+        "round": _integers([visit[1] for visit in visits]).repeat(reps),
         "rep": np.tile(np.arange(reps), n),
         "wall_ns": times[:, 0].ravel(),
         "cpu_ns": times[:, 1].ravel(),
         "preempted": times[:, 2].ravel(),
     }
     return pd.DataFrame(columns).astype(COLUMNS)
+
+
+def _integers(numbers: Sequence[Any]) -> NDArray[np.int64]:
+    """An array of what must be whole numbers."""
+    array = np.array(numbers)
+    if array.size and array.dtype.kind != "i":
+        raise TypeError("numbers that are not whole")
+    return array.astype(np.int64)
+
+
+def _check_clock(samples: pd.DataFrame, nodes: Iterable[runner.Nodes]) -> None:
+    """Refuse times that no clock gives which goes on."""
+    shortest = min(samples["wall_ns"].min(), samples["cpu_ns"].min() + 1) if len(samples) else 1
+    node_us = min((min(times, default=0) for visit in nodes for *_, times in visit), default=0)
+    if shortest <= 0 or node_us < 0:
+        raise FormatError(
+            f"its clock stood still or ran backwards (a run took {min(shortest, 1000 * node_us)} ns): run the same "
+            "command again"
+        )

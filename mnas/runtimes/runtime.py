@@ -13,7 +13,7 @@ from mnas.devices import Device
 from mnas.errors import ConfigError
 from mnas.lower import Format
 from mnas.registry import Registry
-from mnas.runtimes.samples import Conditions
+from mnas.runtimes.samples import Conditions, split_options
 
 COLUMNS = {
     "item": "str",
@@ -146,7 +146,67 @@ class NodeProfiler(Runtime, Protocol):
         ...
 
 
-runtimes: Registry[Runtime] = Registry("runtime", ("mnas.runtimes.litert", "mnas.runtimes.onnxruntime"))
+@runtime_checkable
+class ProcessPerVisit(Runtime, Protocol):
+    """A runtime that starts a process for every visit of a model, so that visits are dear; optional.
+
+    Its visits have more runs, and the rows of a table come from networks unless isolated ones are asked for.
+    """
+
+    @property
+    def start_s(self) -> float:
+        """Seconds that a visit takes beside its runs, roughly."""
+        ...
+
+
+@runtime_checkable
+class Delegating(Runtime, Protocol):
+    """A runtime that has several ways to compute; optional."""
+
+    @property
+    def delegate(self) -> str:
+        """The way it computes, which its conditions tell, too."""
+        ...
+
+    def with_delegate(self, delegate: str) -> Runtime:
+        """The same runtime, computing another way.
+
+        Raises:
+            ConfigError: it does not know that way.
+        """
+        ...
+
+
+runtimes: Registry[Runtime] = Registry(
+    "runtime", ("mnas.runtimes.litert", "mnas.runtimes.onnxruntime", "mnas.runtimes.benchmark_model")
+)
+
+
+def visit_start_s(runtime: Runtime) -> float:
+    """Seconds that a visit of a model takes beside its runs, roughly; 0 where all models share a process."""
+    return runtime.start_s if isinstance(runtime, ProcessPerVisit) else 0.0
+
+
+def told_delegate(conditions: Conditions) -> str | None:
+    """Which delegate a runtime that has several was told to use; nothing for other runtimes."""
+    if not isinstance(runtimes[conditions.runtime], Delegating):
+        return None
+    return split_options(conditions.options).get("delegate")
+
+
+def find_runtime(name: str, delegate: str | None = None) -> Runtime:
+    """Find a runtime, with a delegate if one is named.
+
+    Raises:
+        UnknownNameError: no such runtime.
+        ConfigError: it has no delegates, or not this one.
+    """
+    found = runtimes[name]
+    if delegate is None:
+        return found
+    if not isinstance(found, Delegating):
+        raise ConfigError(f"runtime {name} has one way to compute only: leave out --delegate {delegate}")
+    return found.with_delegate(delegate)
 
 
 def time_column(device: Device, num_threads: int = 1) -> Literal["cpu_ns", "wall_ns"]:

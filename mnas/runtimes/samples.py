@@ -64,3 +64,8 @@ class Conditions:
 def join_options(options: Mapping[str, str | int]) -> str:
     """Spell options as `Conditions` holds them."""
     return ";".join(f"{key}={options[key]}" for key in sorted(options))
+
+
+def split_options(options: str) -> dict[str, str]:
+    """Read what `join_options` gave."""
+    return dict(option.split("=", 1) for option in options.split(";") if option)

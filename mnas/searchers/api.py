@@ -84,7 +84,7 @@ def search(
 
     Raises:
         ConfigError: a setting that is wrong, or not that of the run in the folder.
-        CheckError: no network of the space is within the target.
+        CheckError: no network of the space is within the target, or the table is of an emulated processor.
         DataError, UnknownNameError, MissingLatencyError, FormatError: what is named is missing or damaged.
     """
     config = make_config(
@@ -169,6 +169,7 @@ def _search(
     )
     latency_model = table or load_table(config.table)
     if isinstance(latency_model, LatencyTable):
+        latency_model.check_real()
         if config.on_missing == "estimate":
             latency_model = latency_model.completed(space.placements())
         latency_model.check_covers(space)

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mnas.searchers.policy import Floats, Ints, Policy
+from mnas.searchers.policy import Floats, Ints, Policy, spread
 from mnas.searchers.searcher import as_encodings, check_count, check_told, generator
 from mnas.spaces import Encoding, GrowingSpace, SearchSpace
 
 _FAR = 3.0
 """Advantages, in standard deviations, are cut here: one broken network must not decide a step."""
-_ROUNDING = 1e-9
-"""Rewards that differ by less than this share of their mean are equal."""
 
 
 class Controller(ABC):
@@ -75,11 +73,10 @@ class Baseline:
     def advantages(self, rewards: Floats) -> Floats:
         """How far rewards (n,) are above the average; only then do they enter it. Equal rewards are all at 0."""
         mean, variance = self._moments or (float(rewards.mean()), float(rewards.var()))
-        deviation = variance**0.5
-        advantages = (rewards - mean) / (deviation if deviation > _ROUNDING * abs(mean) else 1.0)
+        advantages = (rewards - mean) / spread(mean, variance**0.5)
         for reward in rewards.tolist():
-            above = reward - mean
-            mean += (1 - self._decay) * above
-            variance = self._decay * (variance + (1 - self._decay) * above**2)
+            deviation = reward - mean
+            mean += (1 - self._decay) * deviation
+            variance = self._decay * (variance + (1 - self._decay) * deviation**2)
         self._moments = mean, variance
         return np.clip(advantages, -_FAR, _FAR)

@@ -10,10 +10,9 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from mnas.searchers.policy import Floats, Ints, spread
+
 _REACH = (0.2, 0.6, 2.0)
 """Shares of all choices to differ in, after which the covariance of two networks of one size has fallen by a third."""
 _SIZE_REACH = (0.5, 2.0)
@@ -81,10 +80,12 @@ class Ensemble:
 
     def __init__(self, encodings: Ints, sizes: Floats, values: Floats, options: int) -> None:
         self._options = options
-        self._level, self._spread = float(sizes.mean()), float(sizes.std()) or 1.0
+        self._level = float(sizes.mean())
+        self._spread = spread(self._level, float(sizes.std()))
         median, high = np.median(values), np.quantile(values, 0.9)
         tamed = np.maximum(values, median - 2 * (high - median))
-        self._mean, self._unit = float(tamed.mean()), float(tamed.std()) or 1.0
+        self._mean = float(tamed.mean())
+        self._unit = spread(self._mean, float(tamed.std()))
         points, targets = self._points(encodings, sizes), (tamed - self._mean) / self._unit
         compared = slice(-_COMPARED, None)
         members = [

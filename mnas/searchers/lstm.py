@@ -72,7 +72,7 @@ class LSTMPolicy(nn.Module):
         with threads(1):
             log_likelihood, entropy = self._measured(torch.from_numpy(encodings))
             weights = torch.from_numpy(weigh(log_likelihood.detach().double().numpy())).float()
-            objective = (weights * log_likelihood).mean() + entropy_weight * entropy
+            objective = (weights * log_likelihood).mean() + entropy_weight / max(1, len(self._first)) * entropy
             self._adam.zero_grad()
             objective.backward()  # type: ignore[no-untyped-call]
             self._adam.step()

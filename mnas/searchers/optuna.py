@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from inspect import Parameter, isclass, signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
+Sampler = Literal["TPESampler", "GPSampler", "RandomSampler"]
+
 
 @searchers.register("optuna")
 class OptunaSearch:
@@ -26,19 +27,16 @@ class OptunaSearch:
     Args:
         space: where to search.
         seed: see `Searcher`.
-        sampler: name of a class of `optuna.samplers` that can be made of a seed alone.
+        sampler: a class of `optuna.samplers`. The evolutionary ones are not offered: they learn only from trials that
+            they drew themselves in one study.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, *, sampler: str = "TPESampler") -> None:
+    def __init__(self, space: SearchSpace, seed: int, *, sampler: Sampler = "TPESampler") -> None:
         try:
             import optuna
         except ImportError:
             raise ConfigError("searcher 'optuna' needs the package optuna: pip install 'mnas[optuna]'") from None
-        able: dict[str, Any] = {name: getattr(optuna.samplers, name) for name in optuna.samplers.__all__}
-        known = [name for name, each in able.items() if isclass(each) and _made_of_a_seed(each)]
-        if sampler not in known:
-            raise ConfigError(f"optuna has no sampler {sampler!r} that is made of a seed; known: {', '.join(known)}")
-        self._space, self._seed, self._sampler = space, seed, able[sampler]
+        self._space, self._seed, self._sampler = space, seed, getattr(optuna.samplers, sampler)
         self._distributions: dict[str, BaseDistribution] = {
             choice.name: optuna.distributions.CategoricalDistribution(range(len(choice.options)))
             for choice in space.choices
@@ -69,13 +67,3 @@ class OptunaSearch:
             )
             for encoding, reward in zip(encodings, told, strict=True)
         ]
-
-
-def _made_of_a_seed(sampler: Any) -> bool:
-    """Whether a class can be made of a seed and nothing else."""
-    parameters = dict(signature(sampler).parameters)
-    return "seed" in parameters and all(
-        each.default is not Parameter.empty or each.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-        for name, each in parameters.items()
-        if name != "seed"
-    )

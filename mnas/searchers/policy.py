@@ -20,8 +20,10 @@ Ints = NDArray[np.int64]
 PolicyName = Literal["factored", "lstm"]
 Weigh = Callable[[Floats], Floats]
 """From the log-likelihoods of encodings, (n,), to the weights of their scores, (n,)."""
-_LR = {"factored": 0.2, "lstm": 0.01}
-"""Learning rate of Adam where none is given."""
+LR: dict[PolicyName, float] = {"factored": 0.2, "lstm": 0.03}
+"""Learning rate of Adam where none is given, for one step a batch."""
+_ROUNDING = 1e-9
+"""Numbers whose standard deviation is a smaller share of their mean are equal."""
 
 
 class Policy(Protocol):
@@ -38,7 +40,9 @@ class Policy(Protocol):
         """Draw `n` encodings, (n, choices)."""
 
     def ascend(self, encodings: Ints, weigh: Weigh, entropy_weight: float) -> None:
-        """Take one step of Adam along the gradient of mean(weight * log-likelihood) + entropy_weight * entropy.
+        """Take one step of Adam along the gradient of mean(weight * log-likelihood) + entropy_weight * mean entropy.
+
+        The entropy is averaged over the choices: the more there are, the less a single one decides of a reward.
 
         Args:
             encodings: what was drawn, (n, choices).
@@ -56,14 +60,14 @@ def make_policy(
         name: "factored", or "lstm" (which loads torch).
         space: what it draws from.
         seed: of the first weights of an LSTM; a factored policy starts uniform.
-        lr: learning rate of Adam; 0.2 (factored) or 0.01 (lstm) if not given.
+        lr: learning rate of Adam; 0.2 (factored) or 0.03 (lstm) if not given.
         layers: depth of the LSTM.
         units: width of the LSTM.
 
     Raises:
         ConfigError: a number out of range.
     """
-    lr = _LR[name] if lr is None else lr
+    lr = LR[name] if lr is None else lr
     if lr <= 0 or layers < 1 or units < 1:
         raise ConfigError(f"lr > 0, layers >= 1 and units >= 1, got {lr}, {layers} and {units}")
     if name == "factored":
@@ -125,7 +129,7 @@ class FactoredPolicy:
         np.add.at(score, (np.arange(len(p)), encodings), weighted)
         log = _log(p)
         slope = p * (log - (p * log).sum(1, keepdims=True))
-        return np.asarray(score - entropy_weight * slope * counted.mean(0)[:, None])
+        return np.asarray(score - entropy_weight / max(1, len(p)) * slope * counted.mean(0)[:, None])
 
 
 class Adam:
@@ -145,6 +149,11 @@ class Adam:
         mean = self._mean / (1 - self._beta1**self._steps)
         square = self._square / (1 - self._beta2**self._steps)
         return np.asarray(self._lr * mean / (np.sqrt(square) + self._epsilon))
+
+
+def spread(mean: float, deviation: float) -> float:
+    """A standard deviation to divide by: 1 where numbers of this mean are equal up to rounding."""
+    return deviation if deviation > _ROUNDING * abs(mean) else 1.0
 
 
 def _log(p: Floats) -> Floats:

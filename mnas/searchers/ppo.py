@@ -6,9 +6,12 @@ import numpy as np
 
 from mnas.errors import ConfigError
 from mnas.searchers.controller import Baseline, Controller
-from mnas.searchers.policy import Floats, Ints, PolicyName, make_policy
+from mnas.searchers.policy import LR, Floats, Ints, PolicyName, make_policy
 from mnas.searchers.searcher import searchers
 from mnas.spaces import SearchSpace
+
+_FAR = 50.0
+"""Logarithm of a likelihood ratio that is cut, before it overflows."""
 
 
 @searchers.register("ppo")
@@ -22,8 +25,8 @@ class PPO(Controller):
         space: where to search.
         seed: see `Searcher`.
         policy: "lstm" or "factored".
-        lr: learning rate of Adam; the policy's own if not given (see `make_policy`).
-        entropy: weight of the policy's entropy in nats, summed over choices.
+        lr: learning rate of Adam; if not given, the policy's own (see `make_policy`) by the number of epochs.
+        entropy: weight of the policy's entropy in nats, averaged over the choices.
         decay: share of the moving average that one more reward keeps.
         epochs: steps over a batch.
         clip: how far the likelihood ratio of an encoding may go from 1 before it no longer counts.
@@ -38,7 +41,7 @@ class PPO(Controller):
         *,
         policy: PolicyName = "lstm",
         lr: float | None = None,
-        entropy: float = 0.6,
+        entropy: float = 3.0,
         decay: float = 0.95,
         epochs: int = 3,
         clip: float = 0.2,
@@ -49,6 +52,7 @@ class PPO(Controller):
             raise ConfigError(
                 f"entropy >= 0, 0 <= decay < 1, epochs >= 1 and clip > 0, got {entropy}, {decay}, {epochs} and {clip}"
             )
+        lr = LR[policy] / epochs if lr is None else lr
         super().__init__(space, seed, make_policy(policy, space, seed, lr=lr, layers=layers, units=units))
         self._entropy_weight, self._baseline = entropy, Baseline(decay)
         self._epochs, self._clip = epochs, clip
@@ -60,7 +64,7 @@ class PPO(Controller):
         def weigh(log_likelihood: Floats) -> Floats:
             if not before:
                 before.append(log_likelihood)
-            ratio = np.exp(log_likelihood - before[0])
+            ratio = np.exp(np.clip(log_likelihood - before[0], -_FAR, _FAR))
             clipped = np.where(advantages > 0, ratio > 1 + self._clip, ratio < 1 - self._clip)
             return np.where(clipped, 0.0, ratio * advantages)
 

@@ -24,7 +24,7 @@ class Reinforce(Controller):
         seed: see `Searcher`.
         policy: "lstm" or "factored".
         lr: learning rate of Adam; the policy's own if not given (see `make_policy`).
-        entropy: weight of the policy's entropy in nats, summed over choices.
+        entropy: weight of the policy's entropy in nats, averaged over the choices.
         decay: share of the moving average that one more reward keeps.
         layers: depth of the LSTM.
         units: width of the LSTM.
@@ -37,7 +37,7 @@ class Reinforce(Controller):
         *,
         policy: PolicyName = "lstm",
         lr: float | None = None,
-        entropy: float = 0.6,
+        entropy: float = 4.0,
         decay: float = 0.95,
         layers: int = 1,
         units: int = 100,

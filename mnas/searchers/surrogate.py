@@ -18,7 +18,7 @@ from mnas.errors import ConfigError
 from mnas.ir import Architecture
 from mnas.searchers.ensemble import Ensemble
 from mnas.searchers.objective import Objective
-from mnas.searchers.policy import Floats, Policy, PolicyName, make_policy
+from mnas.searchers.policy import Floats, Policy, PolicyName, make_policy, spread
 from mnas.searchers.searcher import as_encodings, check_count, check_told, generator, searchers
 from mnas.spaces import Encoding, SearchSpace, arity, sample
 
@@ -56,7 +56,7 @@ class Surrogate:
         objective: what is known of encodings before they are trained.
         policy: "factored" or "lstm" (one layer of 100 units).
         lr: learning rate of Adam; the policy's own if not given (see `make_policy`).
-        entropy: weight of the policy's entropy in nats, to rewards of standard deviation 1.
+        entropy: weight of the policy's entropy in nats, averaged over the choices.
         steps: steps of the controller before every batch.
         draws: encodings drawn a step.
         elites: best trials that every step learns from.
@@ -72,7 +72,7 @@ class Surrogate:
         objective: Objective,
         policy: PolicyName = "factored",
         lr: float | None = None,
-        entropy: float = 0.1,
+        entropy: float = 0.6,
         steps: int = 16,
         draws: int = 48,
         elites: int = 8,
@@ -158,7 +158,8 @@ class Surrogate:
     def _teach(self, policy: Policy, encodings: list[Encoding], known: dict[Encoding, _Outlook]) -> None:
         quality, deviation, ms, feasible = np.array([known[encoding] for encoding in encodings]).T
         score = self._score(quality + self._optimism * deviation, ms, feasible > 0)
-        advantages = (score - score.mean()) / (float(score.std()) or 1.0)
+        mean = float(score.mean())
+        advantages = (score - mean) / spread(mean, float(score.std()))
         policy.ascend(np.array(encodings, np.int64), lambda _: advantages, self._entropy_weight)
 
     def _score(self, quality: Floats, latency_ms: Floats, feasible: NDArray[np.bool_]) -> Floats:

@@ -94,7 +94,7 @@ def test_errors_become_messages_and_exit_codes(
     def fail(*args: object, **kwargs: object) -> None:
         raise error
 
-    monkeypatch.setattr("mnas.devices.devices", fail)
+    monkeypatch.setattr("mnas.devices.survey", fail)
     assert run(["devices"]) == code
     shown = capsys.readouterr()
     assert message in shown.err

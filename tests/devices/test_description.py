@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mnas.devices import Device, device, devices
+from mnas.devices import Device, device, device_names
+from mnas.devices.description import described
 from mnas.errors import ConfigError, DeviceError
 from mnas.shipped import folder
 
@@ -24,7 +25,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]
 def test_local_always_exists(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(import_module("mnas.devices.description"), "folder", lambda name: tmp_path / "nowhere")
     assert device("local") == Device("local")
-    assert devices() == [Device("local")]
+    assert described() == ([Device("local")], {})
     assert device("local").local
 
 
@@ -41,8 +42,18 @@ def test_the_first_folder_wins(places: tuple[Path, Path]) -> None:
     assert device("board") == Device("board", "ssh", "pi@board")
     (here / "board.toml").write_text('taskset = "f0"\n')
     assert device("board") == Device("board", taskset="f0")
-    assert [known.name for known in devices()] == ["amd-epyc", "board", "local"]
+    assert device_names() == ["amd-epyc", "board", "local"]
     assert not device(config / "board.toml").local
+
+
+def test_every_field_comes_back_from_its_file(places: tuple[Path, Path]) -> None:
+    board = Device(
+        "board", "ssh", "pi@board", "/usr/bin/python3", "f0", "/var/tmp", "~/bin/benchmark_model", 45, True, 'a "board"'
+    )
+    (places[0] / "board.toml").write_text(board.to_toml())
+    assert device("board") == board
+    assert device("board").max_temp_c == 45.0
+    assert Device("plain").to_toml() == ""
 
 
 def test_unknown_device_says_what_is_known(places: tuple[Path, Path]) -> None:
@@ -69,6 +80,14 @@ def test_names_stay_in_their_folder(places: tuple[Path, Path], name: str) -> Non
         ("taskset = 'f0; reboot'", "hexadecimal mask"),
         ("address = '-oProxyCommand=x'", "must not start with a dash"),
         ("python = '-c'", "must not start with a dash"),
+        ("binary = '--help'", "must not start with a dash"),
+        ('address = "a\\nb"', "control characters"),
+        ("folder = 'tmp'", "folder must be an absolute path"),
+        ("max_temp_c = '40'", "max_temp_c must be a number, got '40'"),
+        ("max_temp_c = true", "max_temp_c must be a number, got True"),
+        ("max_temp_c = -1", "max_temp_c must be degrees or 0"),
+        ("max_temp_c = nan", "max_temp_c must be degrees or 0"),
+        ("emulated = 1", "emulated must be true or false, got 1"),
         ("transport =", "cannot read device file"),
         ("\udcff", "cannot read device file"),
     ],
@@ -79,3 +98,6 @@ def test_wrong_files_are_named(places: tuple[Path, Path], text: str, message: st
     with pytest.raises(ConfigError, match=message) as caught:
         device("board")
     assert "board" in str(caught.value)
+    known, wrong = described()
+    assert [each.name for each in known] == ["amd-epyc", "local"]
+    assert list(wrong) == ["board"]

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 
 from mnas.devices import Device, connect, transports
 from mnas.errors import DeviceError, UnknownNameError
+from tests.devices.processes import ends
 
 LOCAL = Device("local")
 
@@ -41,7 +40,7 @@ def test_timeout_kills_the_whole_group(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     with pytest.raises(DeviceError, match=r"'sh' took more than 2 s"):
         connect(LOCAL).run(["sh", "-c", f"sleep 60 & echo $! > {pid}; wait"], 2)
-    assert _ends(int(pid.read_text()))
+    assert ends(int(pid.read_text()))
 
 
 def test_interrupt_kills_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,6 +56,13 @@ def test_interrupt_kills_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen[0].returncode == -signal.SIGKILL
 
 
+def test_push_all_copies_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    (tmp_path / "there").mkdir()
+    connect(LOCAL).push_all({"x": tmp_path / "a", "y": tmp_path / "a"}, str(tmp_path / "there"))
+    assert sorted(file.name for file in (tmp_path / "there").iterdir()) == ["x", "y"]
+
+
 def test_push_and_pull_copy(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\x00\xff")
     connect(LOCAL).push(tmp_path / "a", str(tmp_path / "b"))
@@ -64,16 +70,3 @@ def test_push_and_pull_copy(tmp_path: Path) -> None:
     assert (tmp_path / "c").read_bytes() == b"\x00\xff"
     with pytest.raises(DeviceError, match=r"cannot copy .*gone"):
         connect(LOCAL).pull(str(tmp_path / "gone"), tmp_path / "d")
-
-
-def _ends(pid: int) -> bool:
-    """Whether a process is gone, or a zombie, within ten seconds."""
-    for _ in range(200):
-        try:
-            os.kill(pid, 0)
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except (ProcessLookupError, FileNotFoundError):
-            return True
-        time.sleep(0.05)
-    return False

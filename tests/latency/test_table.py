@@ -109,6 +109,15 @@ def test_networks_that_zeros_cut_off_are_priced(table: LatencyTable) -> None:
     assert known.predict(architecture).ms < table.predict(ARCHITECTURE).ms
 
 
+def test_a_table_of_an_emulated_processor_says_so(table: LatencyTable) -> None:
+    table.check_real()
+    emulated = replace(table, conditions=replace(table.conditions, emulated=True))
+    with pytest.raises(
+        CheckError, match=r"'kept.v1' was measured on an emulated processor \(device local\).*mnas profile"
+    ):
+        emulated.check_real()
+
+
 def test_the_digest_follows_what_predictions_rest_on(table: LatencyTable) -> None:
     assert replace(table, name="x", date="never").sha256 == table.sha256
     assert replace(table, rows=dict(list(table.rows.items())[1:])).sha256 != table.sha256

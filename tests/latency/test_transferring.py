@@ -210,6 +210,8 @@ def test_an_emulated_processor_is_invalid(tmp_path: Path, table: LatencyTable, o
     made = transferred([table], tmp_path / "t", budget=5)
     assert made.verdict == "invalid"
     assert "emulated" in made.remedy
+    with pytest.raises(CheckError, match="'t' was measured on an emulated processor"):
+        transferred([table, made], tmp_path / "other", budget=5)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,29 @@ def test_short_visits_are_refused() -> None:
         parse(json.dumps(GOOD), ["a"], reps=2)
 
 
+@pytest.mark.parametrize("index", [-1, 2])
+def test_models_that_were_not_asked_for_are_refused(index: int) -> None:
+    for wrong in ({"visits": [[index, 0, [5, 6], [3, 4], [0, 1]]]}, {"failed": {str(index): "late"}}):
+        with pytest.raises(FormatError, match="not an answer of the runner"):
+            parse(json.dumps({**GOOD, **wrong}), ["a", "b"], reps=2)
+
+
+@pytest.mark.parametrize(
+    ("times", "took"), [([[5, -6], [3, 4], [0, 0]], -6), ([[5, 0], [3, 4], [0, 0]], 0), ([[5, 6], [3, -4], [0, 0]], -3)]
+)
+def test_a_clock_that_does_not_go_on_is_refused(times: list[list[int]], took: int) -> None:
+    with pytest.raises(FormatError, match=rf"stood still or ran backwards \(a run took {took} ns\)"):
+        parse(json.dumps({**GOOD, "visits": [[0, 0, *times]]}), ["a", "b"], reps=2)
+    nodes = [["n", "Conv", ["x"], ["y"], [4, -1]]]
+    with pytest.raises(FormatError, match=r"a run took -1000 ns"):
+        parse(json.dumps({**GOOD, "visits": [[0, 0, [5, 6], [3, 4], [0, 0], nodes]]}), ["a", "b"], reps=2)
+
+
+def test_times_that_are_not_whole_are_refused() -> None:
+    with pytest.raises(FormatError, match="not whole"):
+        parse(json.dumps({**GOOD, "visits": [[0, 0, [5.5, 6], [3, 4], [0, 0]]]}), ["a", "b"], reps=2)
+
+
 @given(st.text())
 def test_any_text_is_refused(text: str) -> None:
     with pytest.raises(FormatError):

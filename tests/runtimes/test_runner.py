@@ -72,7 +72,7 @@ def test_values_are_seeded_and_fill_their_type(dtype: str) -> None:
         assert (first.min(), first.max()) == (-128, 127)
 
 
-@pytest.mark.parametrize("name", list(runtimes))
+@pytest.mark.parametrize("name", list(runner.RUNTIMES))
 def test_threads_are_as_asked(name: str, tmp_path: Path) -> None:
     network = chain(Shape(8, 32, 32), (ConvBlock(32),))
     path = tmp_path / f"model{runtimes[name].suffix}"

@@ -13,7 +13,7 @@ from mnas.errors import ConfigError, UnknownNameError
 from mnas.ir import Placement, Shape, chain
 from mnas.lower import initial_weights, lower
 from mnas.ops.mobile import ConvBlock, Head
-from mnas.runtimes import Plan, Runtime, runtimes, time_column
+from mnas.runtimes import Plan, Runtime, runner, runtimes, time_column
 from tests.contracts import check_runtime
 
 LOCAL = Device("local")
@@ -29,7 +29,7 @@ def write(runtime: Runtime, folder: Path) -> dict[str, Path]:
     return paths
 
 
-@pytest.mark.parametrize("name", list(runtimes))
+@pytest.mark.parametrize("name", list(runner.RUNTIMES))
 def test_runtime_keeps_its_contract(name: str, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.write_bytes(b"no model at all")
@@ -39,7 +39,7 @@ def test_runtime_keeps_its_contract(name: str, tmp_path: Path) -> None:
     assert all(np.isfinite(total) and total > 0 for total in got.checksums.values())
 
 
-@pytest.mark.parametrize("name", list(runtimes))
+@pytest.mark.parametrize("name", list(runner.RUNTIMES))
 def test_a_row_with_two_inputs_runs(name: str, tmp_path: Path) -> None:
     placement = Placement(ConvBlock(16), (Shape(8, 12, 12), Shape(8, 12, 12)))
     path = tmp_path / f"row{runtimes[name].suffix}"
@@ -84,7 +84,7 @@ def test_taskset_binds_the_runner(tmp_path: Path) -> None:
 
 
 def test_unknown_runtime_names_the_known() -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown runtime 'tvm'; known: litert, onnxruntime"):
+    with pytest.raises(UnknownNameError, match=r"unknown runtime 'tvm'; known: .*litert, onnxruntime"):
         runtimes["tvm"]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mnas
-from mnas.errors import ConfigError, DataError, MissingLatencyError, UnknownNameError
+from mnas.errors import CheckError, ConfigError, DataError, MissingLatencyError, UnknownNameError
 from mnas.evaluate import evaluators
 from mnas.latency import LatencyTable
 from mnas.runtimes import runtimes
@@ -65,6 +65,13 @@ def test_the_function_and_the_configuration_search_alike_and_a_run_is_continued(
     other = search_run(make_config({**GIVEN, "image_size": 8}), tmp_path / "other")
     assert without_seconds(one) == without_seconds(other)
     assert one.config == other.config
+
+
+def test_a_table_of_an_emulated_processor_is_refused(tiny: LatencyTable, tmp_path: Path) -> None:
+    emulated = replace(tiny, conditions=replace(tiny.conditions, emulated=True))
+    with pytest.raises(CheckError, match="was measured on an emulated processor"):
+        mnas.search(TINY, data="digits", table=emulated, target_ms=1, run=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_progress_counts_evaluations(tmp_path: Path) -> None:

@@ -26,9 +26,7 @@ def start(searcher: LocalSearch, encoding: Encoding, reward: float = 0.0) -> Non
     searcher.tell([encoding], [reward])
 
 
-@pytest.mark.parametrize(
-    "searched", [TOY, BranchingSpace((4, 3, 2, 2)), space("nasrl"), space("mnasnet-small")], ids=str
-)
+@pytest.mark.parametrize("searched", [TOY, BranchingSpace((4, 3, 2, 2)), space("nasrl"), space("mnasnet-small")])
 def test_neighbours_differ_in_one_active_decision(searched: SearchSpace) -> None:
     searcher = LocalSearch(searched, 3)
     (here,) = searcher.ask(1)

@@ -47,7 +47,8 @@ def test_the_gradient_is_that_of_the_objective(space: SearchSpace, layers: int) 
     weights = np.array([0.5, -1.0, 2.0, -0.25, 1.5, -2.0])
 
     def objective() -> float:
-        return float((weights * p.log_likelihood(drawn)).mean()) + bonus * conditional_entropy(p, space, drawn)
+        entropy = conditional_entropy(p, space, drawn) / len(space.choices)
+        return float((weights * p.log_likelihood(drawn)).mean()) + bonus * entropy
 
     flat = [(parameter, at) for parameter in p.parameters() for at in np.ndindex(*parameter.shape)]
     looked_at = [flat[i] for i in rng.permutation(len(flat))[:60]]

@@ -15,7 +15,7 @@ pytest.importorskip("optuna", reason="needs the extra mnas[optuna]")
 TOY = ToySpace((4, 4, 4), twins=False)
 
 
-@pytest.mark.parametrize("sampler", ["TPESampler", "RandomSampler", "NSGAIISampler"])
+@pytest.mark.parametrize("sampler", ["TPESampler", "RandomSampler"])
 def test_samplers_keep_the_contract(sampler: str) -> None:
     check_searcher(lambda searched, seed: make_searcher("optuna", searched, seed, {"sampler": sampler}), space("nasrl"))
 
@@ -30,13 +30,11 @@ def test_its_sampler_learns() -> None:
     assert np.mean(told[-20:]) > 2
 
 
-def test_an_unknown_sampler_lists_those_that_can_be_made() -> None:
-    with pytest.raises(ConfigError, match=r"optuna has no sampler 'Annealing'.*; known: .*RandomSampler") as raised:
-        make_searcher("optuna", TOY, 0, {"sampler": "Annealing"})
-    assert "TPESampler" in str(raised.value)
-    for needs_more in ("GridSampler", "PartialFixedSampler", "BaseSampler", "__doc__"):
-        with pytest.raises(ConfigError, match=f"no sampler '{needs_more}'"):
-            make_searcher("optuna", TOY, 0, {"sampler": needs_more})
+def test_an_unknown_sampler_lists_those_that_learn() -> None:
+    with pytest.raises(
+        ConfigError, match="sampler must be one of TPESampler, GPSampler, RandomSampler, got 'GridSampler'"
+    ):
+        make_searcher("optuna", TOY, 0, {"sampler": "GridSampler"})
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,8 +65,8 @@ def test_every_step_follows_the_published_objective() -> None:
 @pytest.mark.parametrize("policy", ["factored", "lstm"])
 def test_one_epoch_is_a_step_of_reinforce(policy: PolicyName) -> None:
     rng = np.random.default_rng(0)
-    one = PPO(TOY, 0, policy=policy, epochs=1, units=6)
-    other = Reinforce(TOY, 0, policy=policy, units=6)
+    one = PPO(TOY, 0, policy=policy, epochs=1, units=6, entropy=1.0)
+    other = Reinforce(TOY, 0, policy=policy, units=6, entropy=1.0)
     for _ in range(12):
         encodings, rewards = one.ask(4), rng.uniform(size=4).tolist()
         assert encodings == other.ask(4)
@@ -80,7 +80,7 @@ def test_one_epoch_is_a_step_of_reinforce(policy: PolicyName) -> None:
 def test_more_epochs_go_further(policy: PolicyName) -> None:
     ends = []
     for epochs in (1, 4):
-        searcher = PPO(TOY, 0, policy=policy, epochs=epochs, entropy=0.0, units=6, clip=10.0)
+        searcher = PPO(TOY, 0, policy=policy, lr=0.05, epochs=epochs, entropy=0.0, units=6, clip=10.0)
         for _ in range(6):
             encodings = searcher.ask(8)
             searcher.tell(encodings, [encoding[2] / 3 for encoding in encodings])
