@@ -22,7 +22,7 @@ import pandas as pd
 from mnas.ir import Architecture
 from mnas.latency import load_table
 from mnas.lower import initial_weights, lower
-from mnas.searchers import make_searcher
+from mnas.searchers import Objective, Searcher, make_reward, make_searcher
 from mnas.spaces import sample, space
 from mnas.spaces.reference import reference
 
@@ -42,15 +42,26 @@ def paths(table: str) -> dict[str, Callable[[], object]]:
     weights = initial_weights(a1, 0)
     small, prices = space("mnasnet-small"), load_table(table)
     encodings = iter([tuple(e) for e in sample(small, np.random.default_rng(0), 5000).tolist()] * 10)
-    searcher = make_searcher("reinforce", small, 0)
+    target_ms = float(np.median([prices.predict(small.decode(next(encodings))).ms for _ in range(100)]))
+    objective = Objective(small, prices, make_reward("asymmetric", target_ms), target_ms)
+    factored = make_searcher("reinforce", small, 0, {"policy": "factored"})
+    lstm, ppo = make_searcher("reinforce", small, 0), make_searcher("ppo", small, 0)
+    surrogate = make_searcher("surrogate", small, 0, objective=objective)
 
     def predict() -> None:
         for _ in range(100):
             prices.predict(small.decode(next(encodings)))
 
-    def ask_and_tell() -> None:
+    def ask_and_tell(searcher: Searcher, n: int) -> None:
+        asked = searcher.ask(n)
+        searcher.tell(asked, [small.decode(encoding).cost.macs / 1e8 for encoding in asked])
+
+    def one_by_one() -> None:
         for _ in range(100):
-            searcher.tell(searcher.ask(1), [0.5])
+            ask_and_tell(factored, 1)
+
+    for _ in range(13):
+        ask_and_tell(surrogate, 8)
 
     def python(code: str) -> Callable[[], object]:
         return lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -61,7 +72,10 @@ def paths(table: str) -> dict[str, Callable[[], object]]:
         "lower MnasNet-A1 to ONNX": lambda: lower(a1, weights, "onnx"),
         "decode, place and predict 100 encodings": predict,
         "parse the text of MnasNet-A1": lambda: Architecture.parse(str(a1)),
-        "reinforce: ask one and tell one, 100 times": ask_and_tell,
+        "reinforce, factored: ask one and tell one, 100 times": one_by_one,
+        "reinforce, LSTM: ask 8 and tell 8": lambda: ask_and_tell(lstm, 8),
+        "ppo, LSTM: ask 8 and tell 8": lambda: ask_and_tell(ppo, 8),
+        "surrogate, from 104 trials on: ask 8 and tell 8": lambda: ask_and_tell(surrogate, 8),
         "start Python": python("pass"),
         "start Python, import mnas": python("import mnas"),
         "start Python, mnas --help": python("from mnas.cli.app import run; run(['--help'])"),

@@ -129,7 +129,7 @@ def demo(
     with job.timed("search") as progress:
         run = search(
             each, data=data, table=table, target_ms=target_ms, run=job.out, trials=job.size.trials, seed=seed,
-            searcher="reinforce", torch_device=torch_device, progress=progress,
+            torch_device=torch_device, progress=progress,
             evaluator_options={"images": job.size.images, "epochs": job.size.trial_epochs},
         )  # fmt: skip
     with job.timed("finalists"):

@@ -18,6 +18,15 @@ class MnasError(Exception):
     def __str__(self) -> str:  # KeyError would print the repr of the message
         return str(self.args[0]) if self.args else ""
 
+    def __reduce__(self) -> tuple[object, ...]:  # by its message, whatever it was made of; workers send errors so
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(cls: type[MnasError], args: tuple[object, ...], attributes: dict[str, object]) -> MnasError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(attributes)
+    return error
+
 
 class UnknownNameError(MnasError, KeyError):
     """A registry was asked for a name it does not hold."""
@@ -70,6 +79,18 @@ class CheckError(MnasError, RuntimeError):
     """A check failed: budget, parity, accuracy drop or predictor error."""
 
     exit_code = 4
+
+
+class SpanError(CheckError):
+    """A latency model was not fitted to networks of such a size.
+
+    Attributes:
+        ms: what it would say all the same.
+    """
+
+    def __init__(self, message: str, ms: float) -> None:
+        super().__init__(message)
+        self.ms = ms
 
 
 class MissingLatencyError(MnasError, LookupError):

@@ -12,7 +12,7 @@ from mnas.devices import Device
 from mnas.errors import ConfigError
 from mnas.runtimes import COLUMNS, Measurement, Plan, Runtime
 from mnas.searchers.searcher import Searcher
-from mnas.spaces import SearchSpace, space, values
+from mnas.spaces import SearchSpace, pruned, values
 
 
 def check_runtime(
@@ -46,29 +46,28 @@ def check_runtime(
     return got
 
 
-def check_searcher(factory: Callable[[SearchSpace, int], Searcher]) -> None:
-    """Check all rules of `Searcher` on what `factory` makes of a space and a seed."""
-    small = space("mnasnet-small")
+def check_searcher(factory: Callable[[SearchSpace, int], Searcher], searched: SearchSpace) -> None:
+    """Check all rules of `Searcher` on what `factory` makes of a large space `searched` and a seed."""
     rng = np.random.default_rng(0)
-    searcher, other = factory(small, 7), factory(small, 7)
-    for n in (3, 1, 8, 1, 40, 5, 2):
+    searcher, other, replayed = (factory(searched, 7) for _ in range(3))
+    for n in (3, 1, 8, 12, 2):
         asked = searcher.ask(n)
         assert len(asked) == n
         assert all(type(encoding) is tuple and all(type(index) is int for index in encoding) for encoding in asked)
-        assert all(values(small, encoding) for encoding in asked)
-        assert searcher.ask(n) == asked
+        assert all(values(searched, encoding) for encoding in asked)
+        assert np.array_equal(pruned(searched, np.array(asked)), asked)  # inactive choices are 0
         other.ask(n + 1)
-        assert other.ask(n) == asked
-        rewards = rng.uniform(size=n).tolist()
         _check_refusals(searcher, asked)
-        assert searcher.ask(n) == asked
-        searcher.tell(asked, rewards)
-        other.tell(asked, rewards)
-    assert searcher.ask(20) == other.ask(20)
-    assert searcher.ask(20) != asked
-    assert factory(small, 8).ask(20) != factory(small, 7).ask(20)
-    with pytest.raises(ConfigError):
-        searcher.ask(0)
+        searcher.tell([], [])
+        assert searcher.ask(n) == other.ask(n) == asked
+        rewards = rng.uniform(size=n).tolist()
+        for each in (searcher, other, replayed):
+            each.tell(asked, rewards)
+    assert searcher.ask(12) == other.ask(12) == replayed.ask(12)
+    assert factory(searched, 8).ask(12) != factory(searched, 7).ask(12)
+    for n in (0, -1):
+        with pytest.raises(ConfigError, match="at least 1"):
+            searcher.ask(n)
 
 
 def _check_refusals(searcher: Searcher, asked: list[tuple[int, ...]]) -> None:
@@ -78,5 +77,6 @@ def _check_refusals(searcher: Searcher, asked: list[tuple[int, ...]]) -> None:
             searcher.tell(asked, [0.5] * (n - 1) + [bad])
     with pytest.raises(ConfigError):
         searcher.tell(asked, [0.5] * (n + 1))
-    with pytest.raises(ConfigError):
-        searcher.tell([(*asked[0], 0)], [0.5])
+    for wrong in ((*asked[0], 0), asked[0][:-1], (*asked[0][:-1], 99), (-1, *asked[0][1:])):
+        with pytest.raises(ConfigError):
+            searcher.tell([*asked, wrong], [0.5] * (n + 1))

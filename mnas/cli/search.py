@@ -19,8 +19,8 @@ from mnas.cli.output import Output, table, verb
     "--on-missing", type=click.Choice(["error", "estimate"]), help="What to do about rows that the table lacks."
 )
 @click.option("--target-ms", type=float, help="Latency budget in milliseconds.")
-@click.option("--searcher", help="random, evolution or reinforce.")
-@click.option("--evaluator", help="proxy.")
+@click.option("--searcher", help="surrogate, reinforce, ppo, evolution, local, random or optuna.")
+@click.option("--evaluator", help="proxy, or table (a table of results).")
 @click.option("--reward", help="asymmetric, absolute, soft or hard.")
 @click.option("--trials", type=int, help="How many networks to train.")
 @click.option("--workers", type=int, help="Worker processes of one thread; 0: none but this one.")

@@ -18,10 +18,13 @@ from mnas.evaluate.data import datasets as datasets
 from mnas.evaluate.data import fetch as fetch
 from mnas.evaluate.evaluator import Evaluator as Evaluator
 from mnas.evaluate.evaluator import evaluators as evaluators
+from mnas.evaluate.evaluator import tells_spellings as tells_spellings
 from mnas.evaluate.executors import Executor as Executor
 from mnas.evaluate.executors import Job as Job
 from mnas.evaluate.executors import LocalExecutor as LocalExecutor
 from mnas.evaluate.executors import Outcome as Outcome
+from mnas.evaluate.tabular import TableEvaluator as TableEvaluator
+from mnas.evaluate.tabular import read_results as read_results
 
 if TYPE_CHECKING:
     from mnas.evaluate.checkpoints import TrainedNetwork as TrainedNetwork

@@ -24,7 +24,16 @@ class Evaluator(Protocol):
         """Give an accuracy, 0..1."""
 
 
-evaluators: Registry[Callable[..., Evaluator]] = Registry("evaluator", ("mnas.evaluate.proxy",))
+def tells_spellings(evaluator: Evaluator) -> bool:
+    """Whether equal networks of different spellings score differently.
+
+    As in a table of results, whose zeros and dead ends were trained as they stand. Such an evaluator says so by an
+    attribute `spellings`; others are given networks in canonical form.
+    """
+    return bool(getattr(evaluator, "spellings", False))
+
+
+evaluators: Registry[Callable[..., Evaluator]] = Registry("evaluator", ("mnas.evaluate.proxy", "mnas.evaluate.tabular"))
 
 
 def describe(evaluator: Evaluator) -> str:

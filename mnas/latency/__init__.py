@@ -32,6 +32,7 @@ from mnas.latency.merging import merge as merge
 from mnas.latency.noderows import RowSource as RowSource
 from mnas.latency.predictor import Estimate as Estimate
 from mnas.latency.predictor import LatencyModel as LatencyModel
+from mnas.latency.pricing import executed as executed
 from mnas.latency.profiling import default_out as default_out
 from mnas.latency.profiling import profile as profile
 from mnas.latency.profiling import report as report

@@ -27,7 +27,7 @@ class LatencyModel(Protocol):
 
         Raises:
             MissingLatencyError: the model lacks what it needs for this network.
-            CheckError: the network is unlike those that the model was fitted to.
+            SpanError: the network is far smaller or larger than those that the model was fitted to.
         """
         ...
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mnas.errors import CheckError, MissingLatencyError
+from mnas.errors import CheckError, MissingLatencyError, SpanError
 from mnas.ir import Architecture, Network, Placement
 from mnas.latency.batch import ChainPrices, compile_chain
 from mnas.latency.calibration import LEAST_MS, Calibration
@@ -246,9 +246,9 @@ class LatencyTable:
             total = sum([known[placement] for placement in placements])
         except KeyError:
             raise self._lacks(placements, ["--arch", "FILE"]) from None
-        if not fit.spans(total):
-            self._check_size(architecture, total)
         ms = max(LEAST_MS, fit.overhead_ms + fit.scale * total + fit.per_row_ms * len(placements))
+        if not fit.spans(total):
+            self._check_size(architecture, total, ms)
         reach = ms * fit.interval_relative
         if self.estimated:
             guessed = [self.estimated[placement] for placement in placements if placement in self.estimated]
@@ -304,11 +304,12 @@ class LatencyTable:
             total = [sum([known[placement] for placement in placements]) for placements in needed]
         except KeyError:
             raise self._lacks([p for placements in needed for p in placements], _flags(space)) from None
-        for network, each in zip(networks, total, strict=True):
-            if not fit.spans(each):
-                self._check_size(network, each)
         rows = np.array([len(placements) for placements in needed], np.float64)
-        return fit.ms(np.array(total), rows)[back]
+        ms = fit.ms(np.array(total), rows)
+        for network, each, its in zip(networks, total, ms.tolist(), strict=True):
+            if not fit.spans(each):
+                self._check_size(network, each, its)
+        return ms[back]
 
     def check_real(self) -> None:
         """Make sure that the times are those of a processor.
@@ -356,15 +357,16 @@ class LatencyTable:
         guessed = sum(ms for placement, ms in parts if placement in self.estimated)
         return guessed / sum(ms for _, ms in parts) if guessed else 0.0
 
-    def _check_size(self, architecture: Network, total: float) -> None:
+    def _check_size(self, architecture: Network, total: float, ms: float) -> None:
         """Refuse a network that the calibration does not span; one that zeros cut off costs little in any space."""
         if isinstance(architecture, Architecture) and is_constant(architecture):
             return
         fit = self.calibration
-        raise CheckError(
+        raise SpanError(
             f"table {self.name!r} was calibrated with networks whose rows sum to {fit.least_ms:.4g} to "
             f"{fit.largest_ms:.4g} ms, the rows of this one (input {architecture.inputs[0]}) to {total:.4g} ms: price "
-            "it with a table of a space of its size: mnas profile --space NAME --image-size PIXELS -o ANOTHER_TABLE"
+            "it with a table of a space of its size: mnas profile --space NAME --image-size PIXELS -o ANOTHER_TABLE",
+            ms,
         )
 
     @property

@@ -9,6 +9,7 @@ from mnas.searchers.config import SearchConfig as SearchConfig
 from mnas.searchers.config import load_config as load_config
 from mnas.searchers.config import make_config as make_config
 from mnas.searchers.loop import SearchResult as SearchResult
+from mnas.searchers.objective import Objective as Objective
 from mnas.searchers.pareto import front as front
 from mnas.searchers.pareto import hypervolume as hypervolume
 from mnas.searchers.pareto import non_dominated as non_dominated

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mnas.errors import ConfigError
-from mnas.evaluate import Evaluator, LocalExecutor, dataset, evaluators
+from mnas.evaluate import Evaluator, LocalExecutor, dataset, evaluators, tells_spellings
 from mnas.latency import LatencyTable, OnMissing, load_table
 from mnas.progress import Progress
 from mnas.searchers.config import SearchConfig, make_config
+from mnas.searchers.objective import Objective
 from mnas.searchers.options import check_options, parameters
+from mnas.searchers.reward import make_reward
 from mnas.searchers.run import Run, search_into
 from mnas.searchers.searcher import HasEntropy, Searcher, make_searcher
 from mnas.searchers.tally import Tally
@@ -23,7 +25,7 @@ from mnas.spaces import space as make_space
 def search(
     space: SearchSpace | str,
     *,
-    data: str | Path,
+    data: str | Path | None = None,
     table: LatencyTable | str | Path,
     target_ms: float,
     run: str | Path,
@@ -34,7 +36,7 @@ def search(
     alpha: float | None = None,
     beta: float | None = None,
     accuracy_power: float | None = None,
-    searcher: str = "evolution",
+    searcher: str = "surrogate",
     searcher_options: Mapping[str, int | float | bool | str] | None = None,
     evaluator: str = "proxy",
     evaluator_options: Mapping[str, int | float | bool | str] | None = None,
@@ -49,7 +51,7 @@ def search(
 
     Args:
         space: a search space or its name; by name, classes and image are those of the data.
-        data: name or path of a data set (see `mnas.dataset`).
+        data: name or path of a data set (see `mnas.dataset`); evaluator "table" needs none.
         table: a latency table, its path or its name.
         target_ms: feasible is what the table predicts to be within this, upper bound included.
         run: folder of the run; made if absent.
@@ -60,9 +62,9 @@ def search(
         alpha: exponent within the target, in place of the reward's own.
         beta: exponent or slope beyond the target, in place of the reward's own.
         accuracy_power: the accuracy counts to this power in the reward, in place of 1.
-        searcher: "random", "evolution" or "reinforce" (see `make_searcher`).
+        searcher: "surrogate", "reinforce", "ppo", "evolution", "local", "random" or "optuna" (see `make_searcher`).
         searcher_options: its options.
-        evaluator: "proxy" (a short training).
+        evaluator: "proxy" (a short training) or "table" (a table of results).
         evaluator_options: its options, such as {"images": 10000, "epochs": 6}.
         batch: encodings asked at once.
         workers: processes that evaluate; they change the time, not the trials.
@@ -82,7 +84,7 @@ def search(
             "classes": None if isinstance(space, str) else space.classes,
             "image_size": None if isinstance(space, str) else space.x.h,
             "channels": None if isinstance(space, str) else space.x.c,
-            "data": str(data),
+            "data": None if data is None else str(data),
             "data_folder": None if data_folder is None else str(data_folder),
             "table": (table.path or table.name) if isinstance(table, LatencyTable) else str(table),
             "on_missing": on_missing,
@@ -120,14 +122,23 @@ def search_run(config: SearchConfig, run: str | Path, *, progress: Progress | No
 
 
 def make_evaluator(config: SearchConfig) -> Evaluator:
-    """Make the evaluator of a search; it is given of data, folder and torch_device what it takes.
+    """Make the evaluator of a search; of what the search knows it is given what it takes.
 
     Raises:
         UnknownNameError: no such evaluator.
-        ConfigError: an unknown or ill-typed option (the known ones are listed).
+        ConfigError: an unknown or ill-typed option (the known ones are listed), one that is missing, or no data.
+        DataError: a table of results that cannot be read.
     """
     factory = evaluators[config.evaluator]
-    shared = {"data": config.data, "folder": config.data_folder, "torch_device": config.torch_device}
+    shared = {
+        "data": config.data,
+        "folder": config.data_folder,
+        "torch_device": config.torch_device,
+        "space": config.space,
+        "classes": config.classes,
+        "image_size": config.image_size,
+        "channels": config.channels,
+    }
     given = {name: value for name, value in shared.items() if name in parameters(factory)}
     options = check_options(f"evaluator {config.evaluator!r}", factory, config.evaluator_options, reserved=shared)
     return factory(**given, **options)
@@ -150,26 +161,36 @@ def _search(
         if config.on_missing == "estimate":
             latency_model = latency_model.completed(space.placements())
         latency_model.check_covers(space)
-    searcher = make_searcher(config.searcher, space, config.seed, config.searcher_options)
-    with LocalExecutor(make_evaluator(config), config.workers) as executor:
+    evaluator = make_evaluator(config)
+    reward = make_reward(
+        config.reward, config.target_ms, alpha=config.alpha, beta=config.beta, accuracy_power=config.accuracy_power
+    )
+    objective = Objective(
+        space, latency_model, reward, config.target_ms, config.train_infeasible, tells_spellings(evaluator)
+    )
+    searcher = make_searcher(config.searcher, space, config.seed, config.searcher_options, objective)
+    with LocalExecutor(evaluator, config.workers) as executor:
         return search_into(
             folder,
             config,
-            space=space,
+            objective=objective,
             searcher=searcher,
             executor=executor,
-            latency_model=latency_model,
             progress=_Notes(config.trials, searcher, progress) if progress else None,
         )
 
 
 def _completed(config: SearchConfig) -> SearchConfig:
-    """Fill in what the data decides.
+    """Fill in what the data decides, if there is any.
 
     Raises:
-        ConfigError: another number of classes than the data's, channels that its images cannot be given, or images
-            that are not square and no size given.
+        ConfigError: no data where the evaluator needs some, another number of classes than the data's, channels that
+            its images cannot be given, or images that are not square and no size given.
     """
+    if config.data is None:
+        if "data" in parameters(evaluators[config.evaluator]):
+            raise ConfigError(f"evaluator {config.evaluator!r} needs data: name a data set (--data fashion-mnist)")
+        return config
     data = dataset(config.data, folder=config.data_folder)
     if config.classes not in (None, len(data.classes)):
         raise ConfigError(f"classes is {config.classes}, but data set {data.name} has {len(data.classes)}")

@@ -23,7 +23,7 @@ class SearchConfig(BaseModel):
         classes: number of classes; the data's, if not given.
         image_size: height and width in pixels; the data's, if not given.
         channels: channels of an image; the data's, if not given.
-        data: name or path of the data set.
+        data: name or path of the data set; an evaluator that trains nothing needs none.
         data_folder: where the files of a named data set are, if not in their usual place.
         table: path or name of the latency table.
         on_missing: "estimate" the rows that the table lacks, or raise an "error".
@@ -50,7 +50,7 @@ class SearchConfig(BaseModel):
     classes: int | None = Field(None, ge=1)
     image_size: int | None = Field(None, ge=1)
     channels: int | None = Field(None, ge=1)
-    data: str
+    data: str | None = None
     data_folder: str | None = None
     table: str
     on_missing: Literal["error", "estimate"] = "error"
@@ -59,7 +59,7 @@ class SearchConfig(BaseModel):
     alpha: float | None = Field(None, le=0)
     beta: float | None = Field(None, le=0)
     accuracy_power: float | None = Field(None, gt=0)
-    searcher: str = "evolution"
+    searcher: str = "surrogate"
     searcher_options: dict[str, Setting] = Field(default_factory=dict)
     evaluator: str = "proxy"
     evaluator_options: dict[str, Setting] = Field(default_factory=dict)
@@ -139,10 +139,11 @@ def _set(settings: dict[str, Any], override: str) -> None:
         settings = settings.setdefault(table, {})
         if not isinstance(settings, dict):
             raise ConfigError(f"{override!r}: {table} is not a table of settings")
-    settings[last] = _value(text.strip())
+    settings[last] = parse_setting(text.strip())
 
 
-def _value(text: str) -> object:
+def parse_setting(text: str) -> object:
+    """Read the text of a setting: TOML, or else a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

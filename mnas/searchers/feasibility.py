@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from mnas.errors import CheckError
-from mnas.latency.predictor import LatencyModel
+from mnas.searchers.objective import Objective
 from mnas.searchers.searcher import as_encodings
-from mnas.spaces import Encoding, SearchSpace, sample, sample_biased
+from mnas.spaces import Encoding, sample, sample_biased
 
 SAMPLES = 2000
 """Networks looked at before the fastest of them is improved choice by choice."""
 
 
-def check_feasible(space: SearchSpace, latency_model: LatencyModel, target_ms: float, seed: int) -> None:
+def check_feasible(objective: Objective, seed: int) -> None:
     """Return as soon as a network within the target is found.
 
     The network of all first options comes first, then random ones, then a descent from the fastest: every
@@ -25,22 +25,24 @@ def check_feasible(space: SearchSpace, latency_model: LatencyModel, target_ms: f
         CheckError: none was found; the fastest is named.
         MissingLatencyError: the table lacks rows of the space.
     """
-    fastest = np.inf
-    for high_ms in _high_ms(space, latency_model, np.random.default_rng(seed)):
+    fastest, target_ms = np.inf, objective.target_ms
+    for high_ms in _high_ms(objective, np.random.default_rng(seed)):
         fastest = min(fastest, high_ms)
         if fastest <= target_ms:
             return
     raise CheckError(
-        f"no network of space {space.name} was found within target_ms = {target_ms:g}: the fastest has an upper bound "
-        f"of {fastest:.4g} ms; raise the target (--target-ms {_rounded_up(fastest):g}), or use a smaller space or image"
+        f"no network of space {objective.space.name} was found within target_ms = {target_ms:g}: the fastest has an "
+        f"upper bound of {fastest:.4g} ms; raise the target (--target-ms {_rounded_up(fastest):g}), or use a smaller "
+        "space or image"
     )
 
 
-def _high_ms(space: SearchSpace, latency_model: LatencyModel, rng: np.random.Generator) -> Iterator[float]:
+def _high_ms(objective: Objective, rng: np.random.Generator) -> Iterator[float]:
     """Upper bounds of the latency of candidates, in ms."""
+    space = objective.space
 
     def price(encoding: Encoding) -> float:
-        return latency_model.predict(space.decode(encoding).canonical()).high_ms
+        return objective.price(objective.network(encoding)).high_ms
 
     best = (0,) * len(space.choices)
     yield (fastest := price(best))

@@ -14,14 +14,14 @@ from typing import NamedTuple
 from mnas.errors import ConfigError, FormatError
 from mnas.evaluate import Executor, Outcome
 from mnas.ir import Architecture
-from mnas.latency import Estimate, LatencyModel
+from mnas.latency import Estimate
 from mnas.searchers.feasibility import check_feasible
 from mnas.searchers.journal import Journal
-from mnas.searchers.reward import Reward, check_target
+from mnas.searchers.objective import Objective
 from mnas.searchers.searcher import Searcher
 from mnas.searchers.tally import Tally
 from mnas.searchers.trial import Status, Trial
-from mnas.spaces import Encoding, SearchSpace
+from mnas.spaces import Encoding
 
 
 class SearchResult(NamedTuple):
@@ -38,17 +38,13 @@ class SearchResult(NamedTuple):
 
 
 def search(
-    space: SearchSpace,
+    objective: Objective,
     searcher: Searcher,
     executor: Executor,
-    latency_model: LatencyModel,
-    reward: Reward,
     *,
-    target_ms: float,
     trials: int,
     batch: int = 8,
     seed: int = 0,
-    train_infeasible: bool = False,
     journal: Journal | None = None,
     progress: Callable[[Trial], None] | None = None,
 ) -> SearchResult:
@@ -59,16 +55,12 @@ def search(
     an evaluation that failed. A network evaluated before is not evaluated again.
 
     Args:
-        space: where to search.
+        objective: where and for what to search.
         searcher: a new one; what the journal holds is told to it again.
         executor: evaluates networks.
-        latency_model: prices networks.
-        reward: of accuracy and latency.
-        target_ms: the latency target.
         trials: number of evaluations, failed ones included; repeats and infeasible networks are free.
         batch: encodings asked at once. Another size is another search.
         seed: of the evaluations.
-        train_infeasible: train networks over the target too, as the papers do.
         journal: where trials are kept, and from where the search continues; a longer search continues a shorter one.
         progress: called with every trial in order, also with those of the journal.
 
@@ -79,16 +71,14 @@ def search(
         FormatError: the journal is of another search.
         MissingLatencyError: the latency model lacks rows.
     """
-    check_target(target_ms)
     if trials < 1 or batch < 1:
         raise ConfigError(f"trials and batch must be at least 1, got {trials} and {batch}")
-    check_feasible(space, latency_model, target_ms, seed)
+    check_feasible(objective, seed)
     past = journal.trials if journal else ()
-    limit_ms = math.inf if train_infeasible else target_ms
-    state = _State(1 / space.classes, reward, limit_ms)
+    state = _State(objective)
     tally = state.tally
     while tally.evaluations < trials and not tally.exhausted(trials, batch):
-        asked = [_price(space, latency_model, encoding, seed) for encoding in searcher.ask(batch)]
+        asked = [_price(objective, encoding, seed) for encoding in searcher.ask(batch)]
         start = len(state.trials)
         asked = state.affordable(asked, trials)
         replayed = past[start : start + len(asked)]
@@ -121,9 +111,9 @@ class _Candidate(NamedTuple):
     seed: int
 
 
-def _price(space: SearchSpace, latency_model: LatencyModel, encoding: Encoding, seed: int) -> _Candidate:
-    architecture = space.decode(encoding).canonical()
-    latency, own = latency_model.predict(architecture), evaluation_seed(seed, str(architecture))
+def _price(objective: Objective, encoding: Encoding, seed: int) -> _Candidate:
+    architecture = objective.network(encoding)
+    latency, own = objective.price(architecture), evaluation_seed(seed, str(architecture))
     return _Candidate(encoding, architecture, latency, own)
 
 
@@ -144,10 +134,10 @@ def _check_replay(candidate: _Candidate, trial: Trial) -> None:
 class _State:
     """The trials so far, and what follows from them."""
 
-    def __init__(self, chance: float, reward: Reward, limit_ms: float) -> None:
+    def __init__(self, objective: Objective) -> None:
         self.trials: list[Trial] = []
         self.tally = Tally()
-        self._chance, self._reward, self._limit_ms = chance, reward, limit_ms
+        self._objective = objective
         self._accuracies = 0.0
         self._trained = 0
 
@@ -178,10 +168,10 @@ class _State:
             yield trial
 
     def _is_new(self, candidate: _Candidate) -> bool:
-        return self._feasible(candidate) and candidate.architecture not in self.tally.evaluated
+        return self._trains(candidate) and candidate.architecture not in self.tally.evaluated
 
-    def _feasible(self, candidate: _Candidate) -> bool:
-        return candidate.latency.high_ms <= self._limit_ms
+    def _trains(self, candidate: _Candidate) -> bool:
+        return self._objective.trains(candidate.latency)
 
     def _trained_now(self, candidate: _Candidate, outcome: Outcome) -> Trial:
         accuracy, error = outcome.accuracy, outcome.error
@@ -191,7 +181,7 @@ class _State:
         return self._trial(candidate, "trained", accuracy, outcome.seconds)
 
     def _free(self, candidate: _Candidate) -> Trial:
-        if not self._feasible(candidate):
+        if not self._trains(candidate):
             return self._trial(candidate, "infeasible", None)
         before = self.tally.evaluated[candidate.architecture]
         status: Status = "failed" if before.accuracy is None else "cached"
@@ -205,8 +195,8 @@ class _State:
         seconds: float = 0.0,
         error: str | None = None,
     ) -> Trial:
-        baseline = self._accuracies / self._trained if self._trained else self._chance
-        told = self._reward(baseline if accuracy is None else accuracy, candidate.latency.ms)
+        baseline = self._accuracies / self._trained if self._trained else 1 / self._objective.space.classes
+        told = self._objective.reward(baseline if accuracy is None else accuracy, candidate.latency.ms)
         return Trial(
             len(self.trials), candidate.encoding, candidate.architecture, accuracy, candidate.latency, told,
             candidate.seed, status, seconds, error,

@@ -17,12 +17,11 @@ from typing import get_args
 from mnas.errors import CheckError, ConfigError, FormatError
 from mnas.evaluate import Executor
 from mnas.files import write_text
-from mnas.latency import LatencyModel
 from mnas.searchers.config import SearchConfig, differing_keys, load_config
 from mnas.searchers.journal import Journal, read_trials
 from mnas.searchers.loop import search
+from mnas.searchers.objective import Objective
 from mnas.searchers.pareto import front
-from mnas.searchers.reward import make_reward
 from mnas.searchers.searcher import Searcher
 from mnas.searchers.tally import Tally
 from mnas.searchers.trial import Status, Trial
@@ -120,10 +119,9 @@ def search_into(
     folder: str | Path,
     config: SearchConfig,
     *,
-    space: SearchSpace,
+    objective: Objective,
     searcher: Searcher,
     executor: Executor,
-    latency_model: LatencyModel,
     progress: Callable[[Trial], None] | None = None,
 ) -> Run:
     """Search into `folder`, or continue the search that is there (see `loop.search`).
@@ -131,30 +129,22 @@ def search_into(
     Args:
         folder: made if absent.
         config: the settings; what the other arguments stand for is recorded, not looked up.
-        space: where to search.
+        objective: where and for what to search.
         searcher: a new one.
         executor: evaluates networks.
-        latency_model: prices networks.
         progress: called with every trial in order, also with those that are in the folder.
 
     Raises:
         ConfigError: the folder holds a search of other settings (the keys are named), or another process writes it.
     """
-    reward = make_reward(
-        config.reward, config.target_ms, alpha=config.alpha, beta=config.beta, accuracy_power=config.accuracy_power
-    )
     with _writing(Path(folder), config) as journal:
         search(
-            space,
+            objective,
             searcher,
             executor,
-            latency_model,
-            reward,
-            target_ms=config.target_ms,
             trials=config.trials,
             batch=config.batch,
             seed=config.seed,
-            train_infeasible=config.train_infeasible,
             journal=journal,
             progress=progress,
         )

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mnas.errors import ConfigError
 from mnas.registry import Registry
-from mnas.searchers.options import check_options
+from mnas.searchers.objective import Objective
+from mnas.searchers.options import check_options, parameters
 from mnas.spaces import Encoding, SearchSpace, values
 
 
@@ -44,28 +45,52 @@ class HasEntropy(Protocol):
 
 searchers: Registry[Callable[..., Searcher]] = Registry(
     "searcher",
-    ("mnas.searchers.random", "mnas.searchers.evolution", "mnas.searchers.reinforce"),
+    (
+        "mnas.searchers.random",
+        "mnas.searchers.evolution",
+        "mnas.searchers.local",
+        "mnas.searchers.optuna",
+        "mnas.searchers.reinforce",
+        "mnas.searchers.ppo",
+        "mnas.searchers.surrogate",
+    ),
 )
-"""Factories `(space, seed, *, options...)`; options are annotated parameters with a default."""
+"""Factories `(space, seed, *, options...)`; options are annotated parameters with a default.
+
+One that has a parameter `objective` is given the `Objective` of the search.
+"""
 
 
-def make_searcher(name: str, space: SearchSpace, seed: int, options: Mapping[str, object] | None = None) -> Searcher:
+def make_searcher(
+    name: str,
+    space: SearchSpace,
+    seed: int,
+    options: Mapping[str, object] | None = None,
+    objective: Objective | None = None,
+) -> Searcher:
     """Make the registered searcher `name`.
 
     Args:
-        name: "random", "evolution" or "reinforce".
+        name: such as "random", "evolution", "reinforce", "ppo" or "surrogate".
         space: where to search.
         seed: a non-negative integer.
         options: option name -> value; what is not given is the searcher's own default.
+        objective: what is known of encodings before they are trained; a searcher that asks for no `objective` goes
+            without.
 
     Raises:
         UnknownNameError: no such searcher.
-        ConfigError: an unknown or ill-typed option (the known ones are listed), or a negative seed.
+        ConfigError: an unknown or ill-typed option (the known ones are listed), a negative seed, or a searcher that
+            needs an objective and is given none.
     """
     if seed < 0:
         raise ConfigError(f"seed must be at least 0, got {seed}")
     factory = searchers[name]
-    checked = check_options(f"searcher {name!r}", factory, options or {}, reserved=("space", "seed"))
+    checked = check_options(f"searcher {name!r}", factory, options or {}, reserved=("space", "seed", "objective"))
+    if "objective" in parameters(factory):
+        if objective is None:
+            raise ConfigError(f"searcher {name!r} needs an objective: it goes by latency")
+        checked["objective"] = objective
     return factory(space, seed, **checked)
 
 

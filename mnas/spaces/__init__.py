@@ -7,6 +7,7 @@ from mnas.spaces.protocol import ChainSpace as ChainSpace
 from mnas.spaces.protocol import Choice as Choice
 from mnas.spaces.protocol import ConditionalSpace as ConditionalSpace
 from mnas.spaces.protocol import Encoding as Encoding
+from mnas.spaces.protocol import EncodingSpace as EncodingSpace
 from mnas.spaces.protocol import GrowingSpace as GrowingSpace
 from mnas.spaces.protocol import SearchSpace as SearchSpace
 from mnas.spaces.protocol import active as active

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from mnas.errors import ConfigError
 from mnas.ir import Architecture, Node, Op, Placement, Shape
 from mnas.ops.cell import Classifier, Identity, Nothing, PoolOp, ReduceBlock, ReluConvBn, Stem
 from mnas.spaces.protocol import Choice, Encoding, SearchSpace, spaces, values
@@ -61,6 +62,16 @@ class NasBench201Space:
                 _append_cell(nodes, chosen, c)
         nodes.append(Node(Classifier(self.classes, "norm"), (len(nodes),)))
         return Architecture(self.x, tuple(nodes))
+
+    def encode(self, architecture: Architecture) -> Encoding:
+        """Read the edges of the first cell back (see `EncodingSpace`)."""
+        known = {_edge(op, self.c): index for index, op in enumerate(OPS)}
+        cell = architecture.nodes[1 : 3 + len(EDGES)]
+        edges = [node.op for node in cell if len(node.sources) == 1]
+        encoding = tuple(known.get(op, 0) for op in edges)
+        if len(encoding) != len(EDGES) or self.decode(encoding) != architecture:
+            raise ConfigError(f"not a network of space {self.name}, as it decodes it: {architecture}")
+        return encoding
 
     def placements(self) -> Iterator[Placement]:
         """Yield the rows of a table: every edge op and every sum of 2 or 3 values at each of the three sizes."""

@@ -94,6 +94,14 @@ class GrowingSpace(SearchSpace, Protocol):
         """Number of the first options of every choice that are open after `samples` encodings, (choices,)."""
 
 
+@runtime_checkable
+class EncodingSpace(SearchSpace, Protocol):
+    """A space that reads networks back; optional, tables of results need it."""
+
+    def encode(self, architecture: Architecture) -> Encoding:
+        """The encoding that `decode` reads as this network, in its spelling; ConfigError where there is none."""
+
+
 SpaceFactory = Callable[..., SearchSpace]
 spaces: Registry[SpaceFactory] = Registry(
     "search space",

@@ -92,6 +92,7 @@ def test_printing_does_not_disturb(workers: int) -> None:
         assert [o.accuracy for o in executor.map(JOBS)] == [(a.cost.params + s) / 1e6 for a, s in JOBS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [2, 3])
 def test_a_killed_worker_is_replaced(tmp_path: Path, times: int) -> None:
     with LocalExecutor(fakes.Killed(str(tmp_path), times), 1) as executor:

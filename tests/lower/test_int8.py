@@ -170,6 +170,7 @@ def test_joined_inputs(placement: Placement) -> None:
         assert run_int8(model, format_, inputs_of(placement, 1)).shape[1] == placement.y.c
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", FORMATS)
 def test_networks_of_a_space(format_: Format) -> None:
     """Whole networks, their norms fitted to the data as training would, are int8 throughout."""

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import product
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from mnas.errors import DataError
 from mnas.evaluate.executors import Outcome
 from mnas.ir import Architecture, Placement, Shape, chain
-from mnas.latency.predictor import Estimate
+from mnas.latency.predictor import Estimate, LatencyModel
 from mnas.ops.cell import Classifier
 from mnas.ops.mobile import ConvBlock
-from mnas.spaces import Choice, Encoding, SearchSpace, values
+from mnas.searchers.objective import Objective
+from mnas.searchers.reward import make_reward
+from mnas.searchers.searcher import Searcher, make_searcher, searchers
+from mnas.spaces import Choice, Encoding, SearchSpace, arity, pruned, values
+
+QUICK: Mapping[str, Mapping[str, object]] = {
+    "evolution": {"population": 6, "tournament": 2},
+    "ppo": {"units": 8},
+    "reinforce": {"units": 8},
+    "surrogate": {"steps": 4, "draws": 16, "elites": 4, "first": 6},
+}
+"""Options by which a searcher is quick on a toy."""
+INSTALLED = [name for name in searchers if name != "optuna" or find_spec("optuna")]
+SEARCHERS = [
+    pytest.param(name, marks=pytest.mark.skipif(name not in INSTALLED, reason=f"needs the extra mnas[{name}]"))
+    for name in searchers
+]
+"""Every registered searcher, for `parametrize`."""
+TARGET_MS = 0.66
 
 
 @dataclass(frozen=True)
@@ -40,6 +61,38 @@ class ToySpace:
 
     def placements(self) -> Iterator[Placement]:
         yield from ()
+
+
+@dataclass(frozen=True)
+class BranchingSpace(ToySpace):
+    """Choice i matters where the first choice is at least i."""
+
+    arity: tuple[int, ...] = (3, 2, 3)
+    twins: bool = False
+
+    def active(self, encodings: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.arange(encodings.shape[1]) <= encodings[:, :1]
+
+    def decode(self, encoding: Encoding) -> Architecture:
+        chosen = [int(value) for value in values(self, encoding)]
+        widths = chosen[: chosen[0] + 1]
+        return chain(self.x, (*[ConvBlock(8 * (1 + width), 1) for width in widths], Classifier(self.classes)))
+
+
+@dataclass(frozen=True)
+class SproutingSpace(BranchingSpace):
+    """One more option of the first choice opens every ten encodings."""
+
+    def open_options(self, samples: int) -> NDArray[np.int64]:
+        counts = arity(self)
+        counts[0] = min(int(counts[0]), 1 + samples // 10)
+        return counts
+
+
+def every_encoding(space: SearchSpace) -> NDArray[np.int64]:
+    """All encodings of a small space, (n, choices); inactive choices are 0."""
+    rows = list(product(*(range(len(choice.options)) for choice in space.choices)))
+    return np.unique(pruned(space, np.array(rows, np.int64)), axis=0)
 
 
 class ToyLatency:
@@ -109,3 +162,21 @@ class ToyExecutor:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+def toy_objective(
+    space: SearchSpace | None = None,
+    target_ms: float = TARGET_MS,
+    *,
+    latency: LatencyModel | None = None,
+    reward: str = "asymmetric",
+    train_infeasible: bool = False,
+) -> Objective:
+    """For searches of a toy space."""
+    made = make_reward(reward, target_ms)
+    return Objective(space or ToySpace(), latency or ToyLatency(), made, target_ms, train_infeasible)
+
+
+def quick_searcher(name: str, space: SearchSpace, seed: int = 0, objective: Objective | None = None) -> Searcher:
+    """A registered searcher by options that make it quick; its objective is a toy if none is given."""
+    return make_searcher(name, space, seed, QUICK.get(name), objective or toy_objective(space))

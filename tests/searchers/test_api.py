@@ -15,7 +15,7 @@ from mnas.runtimes import runtimes
 from mnas.searchers import Run, api, make_config, make_evaluator, search_run
 from mnas.searchers.trial import Trial
 from tests.latency.fakes import TINY, FakeRuntime, install, measure_tiny
-from tests.searchers.fakes import MacsLatency, Misled, ToyEvaluator, toy_accuracy
+from tests.searchers.fakes import SEARCHERS, MacsLatency, Misled, ToyEvaluator, toy_accuracy
 
 GIVEN: dict[str, Any] = {
     "space": "mnasnet-small", "data": "digits", "table": "fast", "target_ms": 1.0, "evaluator": "toy", "workers": 0,
@@ -98,7 +98,10 @@ def test_evaluator_options_are_checked() -> None:
 
 def test_every_evaluator_is_made_from_a_configuration() -> None:
     for name in evaluators:
-        assert callable(make_evaluator(make_config({**GIVEN, "evaluator": name})))
+        if name != "table":
+            assert callable(make_evaluator(make_config({**GIVEN, "evaluator": name})))
+    with pytest.raises(ConfigError, match="evaluator 'table' needs the option file and accuracy"):
+        make_evaluator(make_config({**GIVEN, "evaluator": "table"}))
 
 
 def test_what_does_not_fit_the_data_is_refused(tmp_path: Path) -> None:
@@ -143,6 +146,22 @@ def test_a_row_that_the_table_lacks_is_noticed_before_anything_is_written(tmp_pa
     estimated = mnas.search(**{**given, "table": lacking, "run": tmp_path / "estimated", "on_missing": "estimate"})
     assert estimated.evaluations == 6
     assert mnas.search(**{**given, "table": tiny}).evaluations == 6
+
+
+def test_an_evaluator_that_trains_needs_data(tmp_path: Path) -> None:
+    given = {key: value for key, value in GIVEN.items() if key not in ("data", "evaluator", "space")}
+    for evaluator in ("proxy", "toy"):
+        with pytest.raises(ConfigError, match=rf"evaluator '{evaluator}' needs data: name a data set \(--data"):
+            mnas.search("mnasnet-small", run=tmp_path / "run", evaluator=evaluator, **given)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_every_searcher_searches_by_its_defaults(name: str, tmp_path: Path) -> None:
+    options = {"steps": 4} if name == "surrogate" else {}
+    run = search_run(make_config({**GIVEN, "searcher": name, "searcher_options": options}), tmp_path)
+    assert run.evaluations == 6
+    assert run.config.searcher == name
 
 
 @pytest.mark.slow

@@ -7,10 +7,10 @@ import pytest
 
 from mnas.errors import ConfigError
 from mnas.searchers.config import SearchConfig, differing_keys, load_config, make_config
-from mnas.searchers.options import check_options
 from mnas.searchers.reward import make_reward
 from mnas.searchers.searcher import make_searcher
 from mnas.spaces import space
+from tests.searchers.fakes import MacsLatency, toy_objective
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "search.toml"
 GIVEN = {"space": "mnasnet-small", "data": "digits", "table": "local", "target_ms": 0.5}
@@ -19,7 +19,8 @@ GIVEN = {"space": "mnasnet-small", "data": "digits", "table": "local", "target_m
 def test_the_sample_is_valid_and_shows_every_key() -> None:
     config = load_config(SAMPLE)
     small = space(config.space)
-    make_searcher(config.searcher, small, config.seed, config.searcher_options)
+    objective = toy_objective(small, latency=MacsLatency())
+    make_searcher(config.searcher, small, config.seed, config.searcher_options, objective)
     make_reward(config.reward, config.target_ms)
     shown = SAMPLE.read_text().replace("# ", "")
     assert [key for key in SearchConfig.model_fields if f"\n{key} = " not in shown and f"[{key}]" not in shown] == []
@@ -28,7 +29,7 @@ def test_the_sample_is_valid_and_shows_every_key() -> None:
 def test_the_sample_shows_the_defaults() -> None:
     shown = tomllib.loads(SAMPLE.read_text())
     for key, field in SearchConfig.model_fields.items():
-        if key in shown and not field.is_required() and field.default_factory is None:
+        if key in shown and not field.is_required() and field.default is not None and field.default_factory is None:
             assert shown[key] == field.default, key
 
 
@@ -106,4 +107,3 @@ def test_options_of_a_config_reach_their_check() -> None:
     config = make_config({**GIVEN, "searcher_options": {"populaton": 3}})
     with pytest.raises(ConfigError, match="populaton"):
         make_searcher(config.searcher, space("mnasnet-small"), 0, config.searcher_options)
-    assert check_options("x", make_searcher, {}, reserved=()) == {}

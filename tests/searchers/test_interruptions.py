@@ -36,7 +36,8 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     typical = table.predict_batch(small, sample_biased(small, np.random.default_rng(0), 50))
     target_ms = float(np.median(typical))
     options = [f"evaluator_options.{each}" for each in ("images=64", "validation=100", "epochs=1")]
-    settings = ["image_size=16", "searcher_options.population=4", *options]
+    options += [f"searcher_options.{each}" for each in ("steps=4", "draws=16", "first=4")]
+    settings = ["image_size=16", *options]
     return [
         sys.executable, "-m", "mnas", "search", "--space", "mnasnet-small", "--data", "digits", "--table", str(prefix),
         "--target-ms", f"{target_ms:.4f}", "--trials", str(TRIALS), "--workers", "2", "--quiet",

@@ -18,13 +18,21 @@ from mnas.searchers import tally
 from mnas.searchers.journal import Journal, read_trials
 from mnas.searchers.loop import SearchResult, evaluation_seed, search
 from mnas.searchers.reward import make_reward
-from mnas.searchers.searcher import make_searcher, searchers
 from mnas.searchers.trial import Trial
 from mnas.spaces import Encoding
-from tests.searchers.fakes import ToyExecutor, ToyLatency, ToySpace, toy_accuracy
+from tests.searchers.fakes import (
+    INSTALLED,
+    SEARCHERS,
+    TARGET_MS,
+    ToyExecutor,
+    ToyLatency,
+    ToySpace,
+    quick_searcher,
+    toy_accuracy,
+    toy_objective,
+)
 
 SPACE = ToySpace()
-TARGET_MS = 0.66
 
 
 def unlucky(architecture: Architecture, seed: int) -> float | None:
@@ -46,18 +54,15 @@ def run(
     progress: Callable[[Trial], None] | None = None,
 ) -> SearchResult:
     journal = Journal(path) if path else None
+    objective = toy_objective(space, latency=latency, train_infeasible=train_infeasible)
     try:
         return search(
-            space,
-            make_searcher(name, space, seed, {"population": 6, "tournament": 2} if name == "evolution" else {}),
+            objective,
+            quick_searcher(name, space, seed, objective),
             executor or ToyExecutor(unlucky),
-            latency or ToyLatency(),
-            make_reward("asymmetric", TARGET_MS),
-            target_ms=TARGET_MS,
             trials=trials,
             batch=batch,
             seed=seed,
-            train_infeasible=train_infeasible,
             journal=journal,
             progress=progress,
         )
@@ -66,8 +71,8 @@ def run(
             journal.close()
 
 
-@pytest.mark.parametrize("name", sorted(searchers))
-def test_a_search_meets_every_status_and_keeps_the_rules(name: str) -> None:
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_a_search_keeps_the_rules_of_every_status(name: str) -> None:
     executor = ToyExecutor(unlucky)
     result = run(name, executor=executor)
     reward, chance = make_reward("asymmetric", TARGET_MS), 1 / SPACE.classes
@@ -99,14 +104,19 @@ def test_a_search_meets_every_status_and_keeps_the_rules(name: str) -> None:
                 assert (trial.accuracy, trial.error, trial.seconds) == (None, None, 0)
         if trial.status != "infeasible":
             evaluated.setdefault(trial.architecture, trial)
-    assert {trial.status for trial in result.trials} == {"trained", "cached", "infeasible", "failed"}
+    met = {trial.status for trial in result.trials}
+    assert "trained" in met
+    if name == "random":
+        assert met == {"trained", "cached", "infeasible", "failed"}
+    if name == "surrogate":
+        assert "infeasible" not in met
     assert not result.exhausted
     assert len(evaluated) == 12
     assert executor.jobs == [(trial.architecture, trial.seed) for trial in evaluated.values()]
 
 
 def test_rewards_are_told_once_a_batch_in_the_order_asked() -> None:
-    searcher = make_searcher("random", SPACE, 0)
+    searcher = quick_searcher("random", SPACE)
     told: list[tuple[Encoding, float]] = []
     sizes: list[int] = []
 
@@ -119,16 +129,7 @@ def test_rewards_are_told_once_a_batch_in_the_order_asked() -> None:
             sizes.append(len(encodings))
             told.extend(zip(encodings, rewards, strict=True))
 
-    result = search(
-        SPACE,
-        Spy(),
-        ToyExecutor(),
-        ToyLatency(),
-        make_reward("hard", TARGET_MS),
-        target_ms=TARGET_MS,
-        trials=9,
-        batch=4,
-    )
+    result = search(toy_objective(reward="hard"), Spy(), ToyExecutor(), trials=9, batch=4)
     assert told == [(trial.encoding, trial.reward) for trial in result.trials]
     assert set(sizes[:-1]) == {4}
 
@@ -137,7 +138,7 @@ def test_rewards_are_told_once_a_batch_in_the_order_asked() -> None:
 def whole() -> dict[str, tuple[list[bytes], tuple[Trial, ...]]]:
     """Of every searcher, the lines of the journal of an uninterrupted search, and its trials."""
     out = {}
-    for name in searchers:
+    for name in INSTALLED:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "trials.jsonl"
             trials = run(name, path=path).trials
@@ -155,19 +156,19 @@ def resume(name: str, data: bytes, executor: ToyExecutor) -> tuple[Trial, ...]:
     return trials
 
 
-@pytest.mark.parametrize("name", sorted(searchers))
-def test_cut_off_after_any_trial_it_ends_with_the_same_trials(
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_cut_off_between_trials_it_ends_with_the_same_trials(
     name: str, whole: dict[str, tuple[list[bytes], tuple[Trial, ...]]]
 ) -> None:
     lines, trials = whole[name]
-    for n in range(len(lines) + 1):
+    for n in range(0, len(lines) + 1, 3):  # at every place of a batch of 4
         executor = ToyExecutor(unlucky)
         assert resume(name, b"".join(lines[:n]), executor) == trials
         known = {trial.architecture for trial in trials[:n]}
         assert not known & {architecture for architecture, _ in executor.jobs}
 
 
-@given(name=st.sampled_from(sorted(searchers)), share=st.floats(0, 1))
+@given(name=st.sampled_from(INSTALLED), share=st.floats(0, 1))
 @settings(max_examples=30, deadline=None)
 def test_cut_off_at_any_byte_it_ends_with_the_same_trials(
     whole: dict[str, tuple[list[bytes], tuple[Trial, ...]]], name: str, share: float
@@ -177,7 +178,7 @@ def test_cut_off_at_any_byte_it_ends_with_the_same_trials(
     assert resume(name, data[: int(share * len(data))], ToyExecutor(unlucky)) == trials
 
 
-@pytest.mark.parametrize("name", sorted(searchers))
+@pytest.mark.parametrize("name", SEARCHERS)
 def test_a_longer_search_continues_a_shorter_one(name: str, tmp_path: Path) -> None:
     longest = run(name, 12).trials
     for trials in range(1, 13):
@@ -252,9 +253,8 @@ def test_a_space_that_is_used_up_ends_the_search(monkeypatch: pytest.MonkeyPatch
 
 def test_a_target_that_nothing_meets_stops_before_training() -> None:
     executor = ToyExecutor()
-    reward = make_reward("asymmetric", 0.2)
     with pytest.raises(CheckError, match=r"0\.352 ms"):
-        search(SPACE, make_searcher("random", SPACE, 0), executor, ToyLatency(), reward, target_ms=0.2, trials=5)
+        search(toy_objective(target_ms=0.2), quick_searcher("random", SPACE), executor, trials=5)
     assert not executor.jobs
 
 
@@ -263,11 +263,6 @@ def test_settings_out_of_range() -> None:
         run(trials=0)
     with pytest.raises(ConfigError, match="at least 1, got 12 and 0"):
         run(batch=0)
-    with pytest.raises(ConfigError, match="target_ms"):
-        search(
-            SPACE, make_searcher("random", SPACE, 0), ToyExecutor(), ToyLatency(), make_reward("hard", 1), target_ms=-1,
-            trials=1,
-        )  # fmt: skip
 
 
 def test_the_journal_of_another_search_is_refused(tmp_path: Path) -> None:

@@ -12,24 +12,26 @@ import pytest
 from mnas.errors import CheckError, ConfigError, FormatError
 from mnas.searchers.config import make_config
 from mnas.searchers.run import Run, search_into
-from mnas.searchers.searcher import make_searcher
 from mnas.searchers.trial import Trial
 from mnas.spaces import space
-from tests.searchers.fakes import ToyExecutor, ToyLatency, ToySpace
+from tests.searchers.fakes import ToyExecutor, quick_searcher, toy_objective
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = {"space": "toy", "data": "none", "table": "none", "target_ms": 0.66, "trials": 10, "batch": 4}
+SETTINGS = {
+    "space": "toy", "data": "none", "table": "none", "target_ms": 0.66, "trials": 10, "batch": 4,
+    "searcher": "evolution",
+}  # fmt: skip
 
 
 def toy_run(folder: Path, executor: ToyExecutor | None = None, **changes: object) -> Run:
     config = make_config({**SETTINGS, **changes})
+    objective = toy_objective(target_ms=config.target_ms, train_infeasible=config.train_infeasible)
     return search_into(
         folder,
         config,
-        space=ToySpace(),
-        searcher=make_searcher(config.searcher, ToySpace(), config.seed, config.searcher_options),
+        objective=objective,
+        searcher=quick_searcher(config.searcher, objective.space, config.seed, objective),
         executor=executor or ToyExecutor(),
-        latency_model=ToyLatency(),
     )
 
 
