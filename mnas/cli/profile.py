@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 @click.option("--dtype", default="float32", show_default=True, help="float32 or int8.")
 @click.option(
     "--rows",
-    type=click.Choice(["isolated", "in-network"]),
-    help="Measure ops alone (default), or by timing the nodes of whole networks (onnxruntime; benchmark_model does so "
-    "by default).",
+    type=click.Choice(["isolated", "in-network", "bundled"]),
+    help="Measure ops alone (default), or by timing nodes (onnxruntime, benchmark_model): those of whole networks, or "
+    "of hundreds of ops side by side in one model (default of benchmark_model).",
 )
 @click.option("--num-threads", default=1, show_default=True, help="Threads of the runtime.")
 @click.option("--max-memory", "max_memory_gb", default=2.0, show_default=True, help="GB that loaded models may take.")
@@ -170,7 +170,7 @@ def _show(reports: Sequence[dict[str, Any]], summaries: Sequence[str]) -> None:
             f"{document['table']}: {document['rows']} rows, {document['failed']} failed, {document['verdict']}",
             (
                 "networks held out", "MAPE %", "within 10 %", "Spearman", "remeasurement %", "with level %", "rounds",
-                "wide rows", "drift %", "preempted %",
+                "wide rows", "drift %", "preempted %", "starts",
             ),
             [
                 (
@@ -184,6 +184,7 @@ def _show(reports: Sequence[dict[str, Any]], summaries: Sequence[str]) -> None:
                     document["wide_rows"],
                     number(document["drift_percent"], 1),
                     number(100 * document["preempted_share"], 1),
+                    number(document["starts"], 0),
                 )
             ],
             caption=summary,

@@ -21,13 +21,11 @@ from uuid import uuid4
 from mnas.devices import process
 from mnas.devices.description import Device
 from mnas.devices.phones import Phone, client, find_phone, phones
-from mnas.devices.transport import transports
+from mnas.devices.transport import transfer_s, transports
 from mnas.errors import ConfigError, DeviceError
 
 _SMALL_S = 30.0
 """Seconds for a command of adb that only asks."""
-_TRANSFER_S, _BYTES_PER_S = 120.0, 100_000
-"""A transfer may take so many seconds, and a second more for so many bytes."""
 _AT_ONCE = 200
 """Files that one command names; adb takes 64 KB of it."""
 _RUN = (
@@ -142,7 +140,7 @@ class AdbTransport:
 
     def _transfer(self, verb: str, paths: Sequence[str], size: int, what: str) -> None:
         """Have adb copy, and say why it could not."""
-        code, out, err = self._adb(_TRANSFER_S + size / _BYTES_PER_S, verb, *paths, what=f"copying {what}")
+        code, out, err = self._adb(transfer_s(size), verb, *paths, what=f"copying {what}")
         if code == 0:
             return
         why = _complaint(f"{err}\n{out}")
@@ -159,7 +157,7 @@ class AdbTransport:
         """Bytes of the files on the phone; those that are not there are left out."""
         lines: list[str] = []
         for start in range(0, len(remotes), _AT_ONCE):
-            _, out, _ = self.run(["sh", "-c", _SIZES, "sh", *remotes[start : start + _AT_ONCE]], _TRANSFER_S)
+            _, out, _ = self.run(["sh", "-c", _SIZES, "sh", *remotes[start : start + _AT_ONCE]], transfer_s())
             lines += out.splitlines()
         return [int(line) for line in lines if line.strip().isdecimal()]
 

@@ -18,6 +18,8 @@ from mnas.files import write_text
 def add_device(each: Device, *, force: bool = False) -> tuple[Path, Device, dict[str, str]]:
     """Write the file of a device into `./devices`, with the mask of its big cores and a description if it lacks them.
 
+    Android's emulator is marked as one.
+
     Args:
         each: the device.
         force: whether to write over a file that is there.
@@ -37,6 +39,7 @@ def add_device(each: Device, *, force: bool = False) -> tuple[Path, Device, dict
         each,
         taskset=each.taskset or (told["big_cores"] if told["taskset"] else ""),
         description=each.description or sentence(told),
+        emulated=each.emulated or bool(told["emulator"]),
     )
     write_text(path, whole.to_toml())
     return path, whole, told

@@ -41,6 +41,11 @@ def system(found: Mapping[str, str]) -> str:
     return " ".join(filter(None, ("Android", release, f"(API {api})" if api else "")))
 
 
+def emulated(found: Mapping[str, str]) -> bool:
+    """Whether this is the emulator of Android's developer tools, whose processor is another computer's."""
+    return "1" in (found.get("ro.kernel.qemu"), found.get("ro.boot.qemu"))
+
+
 def battery(dumpsys: str) -> dict[str, str]:
     """The text of `dumpsys battery`: battery_percent and battery_c (it is told in tenths of a degree); empty if not."""
     told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in dumpsys.splitlines())}

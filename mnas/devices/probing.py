@@ -49,8 +49,9 @@ def facts(device: Device, *, before: Heat | None = None, timeout_s: float = _TIM
         status ("ready"); cpu_model, machine, cores, clusters (cores by kind and frequency), big_cores (their mask,
         empty if all are alike), taskset ("yes" if it has that program), l2_kib, l3_kib, governor, memory_mib,
         load_average (of 1, 5 and 15 minutes); soc, model (of the phone or board), abi, system, release (of the kernel),
-        os; battery_percent, battery_c; temperature_c and throttling (as in `Heat`), or temperature_before_c and
-        temperature_after_c; python and wheels ("name version, ...") of its interpreter.
+        os; emulator ("yes" if it is Android's); battery_percent, battery_c; temperature_c and throttling (as in
+        `Heat`), or temperature_before_c and temperature_after_c; python and wheels ("name version, ...") of its
+        interpreter.
 
     Raises:
         DeviceError: the device does not answer.
@@ -90,6 +91,7 @@ def facts(device: Device, *, before: Heat | None = None, timeout_s: float = _TIM
         "system": files.get("/proc/sys/kernel/ostype", ""),
         "release": files.get("/proc/sys/kernel/osrelease", ""),
         "os": android.system(phone) or os_name(files.get("/etc/os-release", "")),
+        "emulator": "yes" if android.emulated(phone) else "",
         **android.battery(answers["battery"]),
         **versions(answers["versions"]),
     }

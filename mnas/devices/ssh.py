@@ -22,7 +22,7 @@ from typing import IO
 
 from mnas.devices import process
 from mnas.devices.description import Device
-from mnas.devices.transport import transports
+from mnas.devices.transport import transfer_s, transports
 from mnas.errors import ConfigError, DeviceError
 
 _ADDRESS = re.compile(
@@ -36,8 +36,6 @@ _OPTIONS = {
 }  # fmt: skip
 _LONGEST_FOLDER = 60
 """Characters; the path of a socket has 104 on some systems, and ssh appends 17 while it makes one."""
-_TRANSFER_S, _BYTES_PER_S = 120.0, 100_000
-"""A transfer may take so many seconds, and a second more for so many bytes."""
 
 _BEGIN, _END, _LACKS = b"mnas:begins\n", b"mnas:ended ", b"mnas:lacks\n"
 _WATCH = "exec 3<&0 </dev/null; { read -r end <&3; kill -KILL 0; } >/dev/null 2>&1 & "
@@ -109,7 +107,7 @@ class SshTransport:
         with tempfile.TemporaryFile(prefix="mnas.") as archive:
             size = self._pack(files, archive)
             argv = ["sh", "-c", _UNPACK, "mnas", folder, *(f"./{name}" for name in files)]
-            code, out, err = self._call(_RUN, argv, _TRANSFER_S + size / _BYTES_PER_S, archive)
+            code, out, err = self._call(_RUN, argv, transfer_s(size), archive)
         if code != 0:
             raise self._failed(f"cannot write into {folder}", err)
         if out.split()[:1] != [b"%d" % size]:
@@ -117,7 +115,7 @@ class SshTransport:
             raise DeviceError(f"device {self._name!r}: {size} bytes were sent into {folder}, {arrived} arrived")
 
     def pull(self, remote: str, local: Path) -> None:
-        code, out, err = self._watched(["sh", "-c", _READ, "mnas", remote], _TRANSFER_S)
+        code, out, err = self._watched(["sh", "-c", _READ, "mnas", remote], transfer_s())
         if code != 0:
             raise self._failed(f"cannot read {remote}", err)
         size, _, content = out.partition(b"\n")

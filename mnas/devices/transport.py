@@ -46,6 +46,11 @@ class Transport(Protocol):
         ...
 
 
+def transfer_s(size: int = 0) -> float:
+    """Seconds that copying so many bytes may take."""
+    return 120.0 + size / 100_000
+
+
 transports: Registry[Callable[[Device], Transport]] = Registry(
     "transport", ("mnas.devices.local", "mnas.devices.ssh", "mnas.devices.adb")
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -13,11 +14,14 @@ _COMMAND_S = 60.0
 """Seconds that a small command may take on a device."""
 _PARENTS = {"adb": "/data/local/tmp"}
 """Where a transport's devices have such folders, if not where `mktemp` makes them."""
+_SWEEP = 'find "$1" -maxdepth 1 -type d -user "$(id -u)" -name \'mnas.????????\' -mtime +0 -exec rm -rf -- {} +'
 
 
 @contextmanager
 def work_folder(transport: Transport, device: Device) -> Iterator[str]:
     """Make a folder on the device, in its `folder` if it names one, that goes away afterwards, even after failures.
+
+    What was left beside it by processes that were killed goes once it is a day old.
 
     Raises:
         DeviceError: it cannot be made.
@@ -31,6 +35,8 @@ def work_folder(transport: Transport, device: Device) -> Iterator[str]:
             "that can be written with `folder` in the device's file"
         )
     path = out.strip()
+    with suppress(DeviceError):
+        transport.run(["sh", "-c", _SWEEP, "sh", posixpath.dirname(path)], _COMMAND_S)
     try:
         yield path
     finally:

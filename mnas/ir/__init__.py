@@ -7,6 +7,7 @@ from mnas.ir.architecture import Network as Network
 from mnas.ir.architecture import Node as Node
 from mnas.ir.architecture import Placement as Placement
 from mnas.ir.architecture import chain as chain
+from mnas.ir.bundle import Bundle as Bundle
 from mnas.ir.layers import Layer as Layer
 from mnas.ir.op import Op as Op
 from mnas.ir.op import arg as arg

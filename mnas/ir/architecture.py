@@ -26,7 +26,7 @@ class Node:
 
 
 class Network(Protocol):
-    """What can be lowered: values 0..len(inputs)-1 are the inputs, each node appends one, the last is the output."""
+    """What can be lowered: values 0..len(inputs)-1 are the inputs, and each node appends one."""
 
     @property
     def inputs(self) -> tuple[Shape, ...]:
@@ -35,6 +35,10 @@ class Network(Protocol):
     @property
     def nodes(self) -> tuple[Node, ...]:
         """The ops in order of execution."""
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The values that it gives."""
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -75,6 +79,11 @@ class Placement:
     def nodes(self) -> tuple[Node, ...]:
         """This placement as a network of one node (see `Network`)."""
         return (Node(self.op, tuple(range(len(self.inputs))), self.join),)
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The value of that node (see `Network`)."""
+        return (len(self.inputs),)
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -134,6 +143,11 @@ class Architecture:
     def inputs(self) -> tuple[Shape, ...]:
         """The one input (see `Network`)."""
         return (self.x,)
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The value of the last node (see `Network`)."""
+        return (len(self.nodes),)
 
     @cached_property
     def placements(self) -> tuple[Placement, ...]:

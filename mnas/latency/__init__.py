@@ -27,9 +27,9 @@ from mnas.latency.filter import visits as visits
 from mnas.latency.foreign import priced_as as priced_as
 from mnas.latency.importing import Imported as Imported
 from mnas.latency.importing import import_table as import_table
-from mnas.latency.innetwork import RowSource as RowSource
 from mnas.latency.merging import Merged as Merged
 from mnas.latency.merging import merge as merge
+from mnas.latency.noderows import RowSource as RowSource
 from mnas.latency.predictor import Estimate as Estimate
 from mnas.latency.predictor import LatencyModel as LatencyModel
 from mnas.latency.pricing import executed as executed

@@ -132,19 +132,19 @@ class Measured:
         return {placement: reason for placement, reason in {**before, **now}.items() if placement not in rows}
 
     def _effort(self, samples: pd.DataFrame) -> Effort:
-        seconds = sum(unit.seconds for unit in self.units) + (self.base.effort.seconds if self.base else 0.0)
-        return effort(samples, self.time, seconds)
+        return effort(samples, self.time, self.units, self.base.effort if self.base else None)
 
 
-def effort(samples: pd.DataFrame, column: TimeColumn, seconds: float) -> Effort:
-    """Sum up what raw samples took."""
+def effort(samples: pd.DataFrame, column: TimeColumn, units: Sequence[Unit], before: Effort | None = None) -> Effort:
+    """Sum up what raw samples took, those of the units and those that were measured before."""
     every = filtered(visits(first_pass(samples), column))
     return Effort(
         units=int(samples["unit"].nunique()),
         visits=len(samples.groupby(["unit", "visit"])),
         drift_percent=float(every["common"].std(ddof=0)) * 100,
         preempted_share=float(samples["preempted"].mean()),
-        seconds=round(seconds, 1),
+        seconds=round(sum(unit.seconds for unit in units) + (before.seconds if before else 0.0), 1),
+        starts=sum(unit.starts for unit in units) + (before.starts if before else 0),
     )
 
 

@@ -19,8 +19,8 @@ from mnas.latency.anchors import AnchorRatio, anchor_ratio
 from mnas.latency.chunks import Repeats
 from mnas.latency.filter import TimeColumn, estimate, filtered, visits
 from mnas.latency.foreign import priced_as
-from mnas.latency.innetwork import whole_conditions
 from mnas.latency.models import write_models
+from mnas.latency.noderows import whole_conditions
 from mnas.latency.table import LatencyTable
 from mnas.latency.thermal import thermometer
 from mnas.lower import read_metadata

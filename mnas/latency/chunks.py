@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from math import ceil, inf
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from mnas.errors import ConfigError
 from mnas.ir import Layer, Network, Shape
 from mnas.ir.layers import Join, Seq
+
+T = TypeVar("T", bound=Hashable)
 
 _FLOAT_BYTES = 4
 _PROCESS_BYTES = 150e6
@@ -26,15 +28,15 @@ _MACS_PER_S = 9e9
 _RUN_S = 4e-4
 """Time of a run beside its MACs: cache eviction and calls."""
 _BUDGET_S = 150.0
-REPEATS = ((6, 5), (6, 3), (5, 3), (4, 3), (3, 3))
-"""Passes and repetitions per unit, the best first. More visits beat more repetitions, which agree with each other."""
 
 
 def loaded_bytes(network: Network) -> float:
     """Estimate the resident memory that one loaded model takes."""
     parameters = sum(placement.cost.params for placement in network.placements)
     widest = max(_widest(placement.op.layers(placement.x), placement.x) for placement in network.placements)
-    return _MODEL_BYTES + _FLOAT_BYTES * (_PER_PARAMETER * parameters + _PER_ELEMENT * widest)
+    given = [network.placements[value - len(network.inputs)].y for value in network.outputs]
+    kept = sum(shape.size for shape in (*network.inputs, *given))
+    return _MODEL_BYTES + _FLOAT_BYTES * (_PER_PARAMETER * parameters + _PER_ELEMENT * max(widest, kept))
 
 
 def _widest(layer: Layer, x: Shape) -> int:
@@ -75,24 +77,32 @@ def pack(items: Mapping[str, Network], always: Iterable[str], max_memory_gb: flo
         raise ConfigError(f"max_memory_gb {max_memory_gb:g} is too small: these networks need at least {least:g} GB")
     shuffled = [rest[i] for i in np.random.default_rng(seed).permutation(len(rest))]
     for n in range(max(1, int(sum(size[name] for name in rest) / max(room, 1.0))), len(rest) + 2):
-        chunks = _spread(shuffled, size.__getitem__, n)
+        chunks = spread(shuffled, size.__getitem__, n)
         if all(sum(size[name] for name in chunk) <= room for chunk in chunks):
             break
     return [common + chunk for chunk in chunks]
 
 
-def _spread(names: Sequence[str], size: Callable[[str], float], n: int) -> list[list[str]]:
-    """Give each name to the smallest chunk so far, large names first; the order of `names` is kept within chunks."""
+def spread(items: Sequence[T], size: Callable[[T], float], n: int) -> list[list[T]]:
+    """Give each item to the smallest of `n` chunks so far, large items first; their order is kept within chunks."""
     totals = np.zeros(n)
     chunk_of = {}
-    for name in sorted(names, key=lambda name: -size(name)):
-        chunk_of[name] = int(totals.argmin())
-        totals[chunk_of[name]] += size(name)
-    return [[name for name in names if chunk_of[name] == i] for i in range(n)]
+    for item in sorted(items, key=lambda item: -size(item)):
+        chunk_of[item] = int(totals.argmin())
+        totals[chunk_of[item]] += size(item)
+    return [[item for item in items if chunk_of[item] == i] for i in range(n)]
 
 
-VISIT_REPEATS = ((6, 50), (4, 50), (3, 50), (3, 30), (2, 30), (2, 20))
-"""The same where every visit starts a process, which takes longer than many runs of a small model."""
+def deal(rounds: Sequence[Iterable[str]], others: Sequence[str], always: Iterable[str]) -> list[list[str]]:
+    """A chunk for each round, with a share of the others.
+
+    Args:
+        rounds: names of what is measured together.
+        others: names that are in one chunk each.
+        always: names that are part of every chunk, first.
+    """
+    common = list(always)
+    return [[*common, *others[i :: len(rounds)], *own] for i, own in enumerate(rounds)]
 
 
 class Repeats(NamedTuple):
@@ -106,7 +116,7 @@ def choose_repeats(
     chunks: Iterable[Iterable[Network]],
     loads: int,
     warmups: int,
-    among: Iterable[tuple[int, int]] = REPEATS,
+    among: Iterable[Repeats],
     start_s: float = 0.0,
 ) -> Repeats:
     """Choose the most that are estimated to fit the time budget, else the fewest.
@@ -115,14 +125,14 @@ def choose_repeats(
         chunks: what is measured together.
         loads: processes per chunk.
         warmups: untimed runs per visit.
-        among: what to choose from, the most first; where visits have a start-up time, those of `VISIT_REPEATS`.
+        among: what to choose from, the most first.
         start_s: seconds that a visit takes beside its runs.
     """
     runs = [seconds(network) for chunk in chunks for network in chunk]
-    for passes, reps in VISIT_REPEATS if start_s else among:
-        if loads * passes * (len(runs) * start_s + (reps + warmups) * sum(runs)) <= _BUDGET_S:
+    for repeats in among:
+        if loads * repeats.passes * (len(runs) * start_s + (repeats.reps + warmups) * sum(runs)) <= _BUDGET_S:
             break
-    return Repeats(passes, reps)
+    return repeats
 
 
 def seconds(network: Network) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnas.errors import ConfigError
-from mnas.ir import Architecture, Placement, Shape, chain
+from mnas.ir import Architecture, Network, Placement, Shape, chain
 from mnas.ir.layers import Seq
 from mnas.latency.pricing import executed, works
 from mnas.spaces import ChainSpace, Encoding, SearchSpace, arity, mutate, sample, sample_biased
@@ -59,8 +59,13 @@ def cover(
     return tuple(found)
 
 
-def told(network: Architecture) -> Counter[Placement]:
-    """How often a profile of a network tells of each placement: it is executed, or takes no time wherever it stands."""
+def told(network: Network) -> Counter[Placement]:
+    """How often a profile of a network tells of each placement: it is executed, or takes no time wherever it stands.
+
+    Of bundles these are all.
+    """
+    if not isinstance(network, Architecture):
+        return Counter(network.placements)
     free = (placement for placement in network.placements if not _operates(placement))
     return Counter(executed(network, True)) + Counter(free)
 

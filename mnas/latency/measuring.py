@@ -26,7 +26,7 @@ from mnas.latency.rawfile import AGAIN, first_pass
 from mnas.latency.table import WIDE
 from mnas.latency.thermal import thermometer
 from mnas.progress import Progress
-from mnas.runtimes import Plan, Runtime, visit_start_s
+from mnas.runtimes import Plan, Runtime, process_starts, visit_start_s
 
 _MOST_SWEEPS = 4
 """Times that rows are measured again; what is still wide then is noisy in itself."""
@@ -43,7 +43,8 @@ class Work:
         partial: where finished units are kept.
         items: everything to measure, by name in the samples.
         chunks: names that one process loads together.
-        rows: names of those items that are rows.
+        rows: names of those items that are rows, which are measured again if wide.
+        spare: names of those items that are measured only where what holds them in the chunks failed.
         anchors: names of the networks that every chunk holds.
         tests: names of the networks that are measured again, independently, once the first pass is done.
         device: where.
@@ -62,6 +63,7 @@ class Work:
     items: Mapping[str, Network]
     chunks: list[list[str]]
     rows: list[str]
+    spare: list[str]
     anchors: list[str]
     tests: list[str]
     device: Device
@@ -95,6 +97,8 @@ class Work:
         if tests := [name for name in self.tests if name not in failures(done)]:
             again = self._loaded([*self.anchors, *tests], self.loads, done, "second pass over")
             done += [unit._replace(samples=_renamed(unit.samples)) for unit in again]
+        if lost := self._lost(done):
+            done += self._loaded(lost, 1, done, "measuring by themselves")
         for _ in range(_MOST_SWEEPS):
             names = self._wide(done)
             if not names or self._late(done):
@@ -108,6 +112,11 @@ class Work:
     def planned(self) -> int:
         """Number of units without those that measure rows again."""
         return self.loads * (len(self.chunks) + bool(self.tests))
+
+    def _lost(self, done: Sequence[Unit]) -> list[str]:
+        """Spare items that nothing tells of, if anything could be measured at all."""
+        told = {item for unit in done for item in unit.samples["item"].unique()}
+        return [name for name in self.spare if name not in told] if told else []
 
     def _wide(self, done: Sequence[Unit]) -> list[str]:
         samples = pd.concat([unit.samples for unit in done], ignore_index=True)
@@ -147,12 +156,14 @@ class Work:
                 files = {name: file for name, file in models.files.items() if name not in known}
                 if not files:
                     raise DeviceError(f"no model of {len(chunk)} runs; the first reason: {next(iter(known.values()))}")
+                plan = self._unit_plan(chunk, number)
+                starts = process_starts(self.runtime, len(files), plan)
                 built_s, note = time.monotonic() - began, f"{what} {len(files)} models"
                 result, seconds = watched.measured(
-                    partial(self.runtime.measure, self.device, files, self._unit_plan(chunk, number)),
+                    partial(self.runtime.measure, self.device, files, plan),
                     partial(self._show, number, total, note),
                 )
-                unit = Unit(result.samples.assign(unit=number), failed | result.failed, built_s + seconds)
+                unit = Unit(result.samples.assign(unit=number), failed | result.failed, built_s + seconds, starts)
                 self.partial.finish(number, unit)
                 fresh.append(unit)
                 began = time.monotonic()

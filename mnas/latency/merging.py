@@ -54,7 +54,7 @@ def merge(first: LatencyTable, second: LatencyTable) -> Merged:
     rows = {str(placement): placement for placement in (*fresh, *first.missing(second.failed))}
     failed = {str(placement): reason for placement, reason in second.failed.items() if str(placement) in rows}
     samples = _without(second.samples, first.samples)
-    names = _names(first, second, samples["item"].unique())
+    names, took = _names(first, second, samples["item"].unique()), second.effort
     try:
         level = anchor_ratio({n.architecture: n.ms for n in second.networks}, dict(first.anchors))
         table = Measured(
@@ -64,7 +64,7 @@ def merge(first: LatencyTable, second: LatencyTable) -> Merged:
             facts=first.facts,
             rows=rows,
             networks={names[n.item]: (n.architecture, _role(n.role)) for n in second.networks},
-            units=[Unit(samples.assign(item=samples["item"].map(names)), failed, second.effort.seconds)],
+            units=[Unit(samples.assign(item=samples["item"].map(names)), failed, took.seconds, took.starts)],
             base=first,
             version=version("mnas"),
         ).table()

@@ -33,11 +33,13 @@ class Unit(NamedTuple):
         samples: raw samples with the column unit.
         failed: why items gave none, by name.
         seconds: wall time with the building of the models.
+        starts: processes that the runtime started for it.
     """
 
     samples: pd.DataFrame
     failed: dict[str, str]
     seconds: float
+    starts: int
 
 
 class Partial:
@@ -128,7 +130,7 @@ class Partial:
         if not file.exists():
             return None
         notes = json.loads(file.with_name(f"unit-{unit:03d}.json").read_text(encoding="utf-8"))
-        return Unit(read_samples(file.read_bytes()), notes["failed"], notes["seconds"])
+        return Unit(read_samples(file.read_bytes()), notes["failed"], notes["seconds"], notes["starts"])
 
     def finish(self, unit: int, result: Unit) -> None:
         """Keep what a unit gave; its samples are written last and make it finished.
@@ -136,7 +138,7 @@ class Partial:
         Raises:
             OSError: the disk is full.
         """
-        notes = {"failed": result.failed, "seconds": result.seconds}
+        notes = {"failed": result.failed, "seconds": result.seconds, "starts": result.starts}
         write_text(self.folder / f"unit-{unit:03d}.json", json.dumps(notes, indent=1))
         write_bytes(self.folder / f"unit-{unit:03d}.csv.gz", write_samples(result.samples))
 

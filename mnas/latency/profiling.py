@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from math import isnan
@@ -13,21 +13,16 @@ from typing import Any
 from mnas.devices import Device, connect, facts, temperature
 from mnas.devices import device as find_device
 from mnas.errors import ConfigError
-from mnas.ir import Architecture, Network, Placement
+from mnas.ir import Architecture, Placement
 from mnas.latency.assembly import Measured
-from mnas.latency.chunks import REPEATS, choose_repeats, pack
-from mnas.latency.innetwork import (
-    NODE_REPEATS,
-    InNetwork,
-    RowSource,
-    cover_networks,
-    default_rows,
-    in_network,
-)
+from mnas.latency.chunks import choose_repeats
+from mnas.latency.layout import lay_out
 from mnas.latency.measuring import Work
 from mnas.latency.networks import draw_networks, roles
+from mnas.latency.noderows import NodeRows, RowSource, default_rows, node_rows
 from mnas.latency.partial import Partial, disk
 from mnas.latency.pricing import executed
+from mnas.latency.scheme import scheme
 from mnas.latency.storage import OWN, save_table, table_prefix
 from mnas.latency.table import LatencyTable, Role
 from mnas.lower import parse_dtype
@@ -35,7 +30,7 @@ from mnas.progress import Progress, silent
 from mnas.runtimes import Conditions, Delegating, Plan, find_runtime, time_column, visit_start_s
 from mnas.spaces import SearchSpace
 
-_PLAN_SCHEMA = 2
+_PLAN_SCHEMA = 3
 _MAX_MINUTES = 5.0
 
 
@@ -51,10 +46,10 @@ def profile(
     max_memory_gb: float = 2.0,
     max_minutes: float = _MAX_MINUTES,
     remeasure: bool = False,
-    loads: int = 2,
+    loads: int | None = None,
     passes: int | None = None,
     reps: int | None = None,
-    networks: tuple[int, int, int] = (20, 19, 20),
+    networks: tuple[int, int, int] | None = None,
     architectures: Sequence[Architecture] = (),
     rows: RowSource | None = None,
     seed: int = 0,
@@ -77,23 +72,27 @@ def profile(
         delegate: how a runtime that has several ways computes: "cpu", "xnnpack" (by default) or "gpu" of
             benchmark_model.
         out: path of the table, with or without suffix; by default `latency_tables/SPACE-SHAPE-DEVICE-RUNTIME`, with
-            `-int8`, the delegate and `-in-network` where they are not as by default, under the current folder.
+            `-int8`, the delegate and the kind of rows where they are not as by default, under the current folder.
         dtype: numbers inside the models; "float32" or "int8".
         num_threads: threads of the runtime.
         max_memory_gb: memory that a measuring process may take, in GB.
         max_minutes: minutes of measuring after which no row is measured again; the first passes are never cut short.
         remeasure: whether rows of a finished table whose interval is too wide are measured again, too; the narrower
             interval counts.
-        loads: processes per chunk; loading a model again changes its time by about 3 %.
+        loads: processes per chunk, by default 2; loading a model again changes its time by about 3 %.
         passes: rounds of each process; chosen by the estimated cost when not given.
         reps: timed runs per visit; chosen with `passes`.
-        networks: numbers of calibration, interval and test networks; 50 or more calibration networks correct single
-            rows too (see `correct`). A space with fewer networks gives fewer of each, in proportion.
+        networks: numbers of calibration, interval and test networks, by default 20, 19 and 20; 50 or more calibration
+            networks correct single rows too (see `correct`). A space with fewer networks gives fewer of each, in
+            proportion.
         architectures: networks whose placements are measured too.
-        rows: what a row is: "isolated", its op measured alone, or "in-network", its nodes timed inside networks that
-            together hold every row up to three times (see `in_network`); such rows are not measured again. The tables
-            of both kinds hold under unlike conditions. In-network by default where every row by itself would start a
-            process on the device (benchmark_model), else isolated.
+        rows: what a row is: "isolated", its op measured alone; "in-network", its nodes timed inside networks that
+            together hold every row up to three times; or "bundled", its nodes timed in a model of many rows that do
+            not read each other, three times between others (see `mnas.latency.noderows`). Wide rows of the latter two
+            are not measured again. Tables of unlike rows hold under unlike conditions. Bundled by default where every
+            row by itself would start a process on the device (benchmark_model), else isolated. There each bundle and
+            each network is visited once, and there are fewer networks (see `scheme`), so that a table of 900 rows
+            takes at most 60 starts.
         seed: of networks, weights, packing and orders.
         progress: called before each process, and at the end.
 
@@ -108,37 +107,34 @@ def profile(
         FormatError: the finished table is damaged.
     """
     parse_dtype(dtype)
-    if loads < 1:
+    if loads is not None and loads < 1:
         raise ConfigError(f"loads must be at least 1, got {loads}")
     if not max_minutes >= 0:
         raise ConfigError(f"max_minutes must not be negative, got {max_minutes}")
     target = find_device(device) if isinstance(device, str) else device
     plain = find_runtime(runtime, delegate)
     rows = rows or default_rows(plain)
-    chosen = plain if rows == "isolated" else in_network(plain, {})
+    chosen = plain if rows == "isolated" else node_rows(plain, rows, {})
+    usual = scheme(plain, rows)
+    loads = loads or usual.loads
     prefix = table_prefix(default_out(space, target, runtime, dtype, rows, delegate) if out is None else out)
     partial = Partial(prefix)
     with disk(prefix), partial.locked():
         base = partial.base()
         conditions = chosen.conditions(target, Plan(num_threads=num_threads), dtype)
-        whole = _networks(space, base, conditions, networks, seed, prefix)
+        whole = _networks(space, base, conditions, networks or usual.networks, seed, prefix)
         asked = {str(placement): placement for placement in _missing(space, architectures, base, remeasure)}
-        measured_in: Mapping[str, Network] = asked
-        if isinstance(chosen, InNetwork):
-            start_s = visit_start_s(plain)
-            chosen = replace(chosen, covers=cover_networks(space, architectures, asked.values(), seed, start_s))
-            measured_in = chosen.covers
-        if base is not None and not measured_in:
+        anchors = [name for name, (_, role) in whole.items() if role == "anchor"]
+        alone = {name: network for name, (network, _) in whole.items()}
+        layout = lay_out(asked, rows, plain, alone, anchors, space, architectures, max_memory_gb, seed)
+        if base is not None and not layout.holders:
             partial.tidy()
             return base
-        items: dict[str, Network] = {**{name: network for name, (network, _) in whole.items()}, **measured_in}
-        anchors = [name for name, (_, role) in whole.items() if role == "anchor"]
-        chunks = pack(items, anchors, max_memory_gb, seed)
-        among = NODE_REPEATS if isinstance(chosen, InNetwork) else REPEATS
-        default = choose_repeats(
-            [[items[name] for name in chunk] for chunk in chunks], loads, Plan().warmups, among, visit_start_s(plain)
-        )
-        rounds = Plan(
+        if isinstance(chosen, NodeRows):
+            chosen = replace(chosen, holders={**layout.holders, **layout.spare})
+        chunks = [[layout.items[name] for name in chunk] for chunk in layout.chunks]
+        default = choose_repeats(chunks, loads, Plan().warmups, usual.repeats, visit_start_s(plain))
+        plan = Plan(
             default.passes if passes is None else passes,
             default.reps if reps is None else reps,
             num_threads=num_threads,
@@ -146,18 +142,18 @@ def profile(
         clock, show = time_column(target, num_threads), progress or silent
         tests = [name for name, (_, role) in whole.items() if role == "test"]
         work = Work(
-            partial, items, chunks, [name for name in asked if name in items], anchors, tests, target, chosen, dtype,
-            loads, rounds, clock, max_minutes, max_memory_gb, seed, show,
+            partial, layout.items, layout.chunks, list(asked) if rows == "isolated" else [], list(layout.spare),
+            layout.anchors, tests, target, chosen, dtype, loads, plan, clock, max_minutes, max_memory_gb, seed, show,
         )  # fmt: skip
         texts = {name: (str(network), role) for name, (network, role) in whole.items()}
-        plan = {
+        defined = {
             "schema": _PLAN_SCHEMA,
             "mnas_version": version("mnas"),
             "conditions": conditions.to_dict(),
             "networks": {name: list(network) for name, network in texts.items()},
             "base": base.sha256 if base else "",
         }
-        partial.begin(plan | work.plan(), base)
+        partial.begin(defined | work.plan(), base)
         before = temperature(connect(target))
         units = work.units()
         told = facts(target, before=before)
@@ -203,6 +199,7 @@ def report(table: LatencyTable) -> dict[str, Any]:
     }
     return found | {
         "seconds": table.effort.seconds,
+        "starts": table.effort.starts or None,
         "drift_percent": _known(table.effort.drift_percent),
         "preempted_share": _known(table.effort.preempted_share),
     }

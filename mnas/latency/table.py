@@ -20,7 +20,7 @@ from mnas.latency.batch import ChainPrices, compile_chain
 from mnas.latency.calibration import LEAST_MS, Calibration
 from mnas.latency.estimator import EstimatedRow, Estimator, fit_estimator
 from mnas.latency.filter import Remeasurement, TimeColumn
-from mnas.latency.innetwork import row_flags
+from mnas.latency.noderows import row_flags
 from mnas.latency.predictor import Estimate
 from mnas.latency.pricing import executed, is_constant
 from mnas.latency.rawfile import read_samples
@@ -82,11 +82,12 @@ class Effort(NamedTuple):
     """What the measurement took.
 
     Attributes:
-        units: measuring processes.
+        units: measurements that were kept by themselves.
         visits: of all items.
         drift_percent: standard deviation of the machine's common speed.
         preempted_share: share of runs during which the system took the core away, 0..1.
         seconds: wall time of all processes and of building their models.
+        starts: processes that the runtime started on the device; 0 if that is not known.
     """
 
     units: int
@@ -94,6 +95,7 @@ class Effort(NamedTuple):
     drift_percent: float
     preempted_share: float
     seconds: float
+    starts: int = 0
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from mnas.latency.measuring import Work
 from mnas.latency.networks import Drawn, draw_networks, roles
 from mnas.latency.partial import Partial, Unit, disk, failures
 from mnas.latency.rawfile import first_pass, write_samples
+from mnas.latency.scheme import scheme
 from mnas.latency.storage import check_whole, save_table, table_exists, table_prefix, unfinished
 from mnas.latency.table import LatencyTable, MeasuredNetwork, Role, Row
 from mnas.latency.tailoring import LEAST_TAILORED, Pattern, Tailored, pattern
@@ -107,7 +108,7 @@ def transfer_table(
         drawn = _draw(space, budget, check, seed)
         shape = pattern(tables, tuple(dict.fromkeys(space.placements())), drawn.calibration)
         work = Work(
-            partial, {}, [], [], [], [], target, chosen, dtype, loads, plan, time_column(target, num_threads),
+            partial, {}, [], [], [], [], [], target, chosen, dtype, loads, plan, time_column(target, num_threads),
             0.0, max_memory_gb, seed, progress or silent,
         )  # fmt: skip
         job = _Transfer(shape, drawn, budget, work)
@@ -224,8 +225,9 @@ class _Transfer:
     def _step(self, chunks: list[list[str]], items: Mapping[str, Architecture], again: list[str], more: int) -> Work:
         networks: dict[str, Network] = dict(items)
         show, loads = self.work.progress, self.work.loads
+        often = scheme(self.work.runtime, "isolated").repeats
         repeats = choose_repeats(
-            [[networks[name] for name in chunk] for chunk in chunks], loads, 1, start_s=visit_start_s(self.work.runtime)
+            [[networks[name] for name in chunk] for chunk in chunks], loads, 1, often, visit_start_s(self.work.runtime)
         )
         return replace(
             self.work,
@@ -281,7 +283,7 @@ class _Transfer:
             check=error,
             verdict=verdict,
             remedy=remedy,
-            effort=effort(samples, self.work.time, sum(unit.seconds for unit in units)),
+            effort=effort(samples, self.work.time, units),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             version=version("mnas"),
             raw=write_samples(samples),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flatbuffers
@@ -87,7 +87,7 @@ def _code(kind: str, version: int) -> Any:
     return schema.OperatorCodeT(deprecatedBuiltinCode=old, builtinCode=number, version=version)
 
 
-def pack(graph: Graph, output: Value, metadata: Mapping[str, str]) -> bytes:
+def pack(graph: Graph, outputs: Sequence[Value], metadata: Mapping[str, str]) -> bytes:
     """Write the operators and constants of `graph` as a TFLite file; the same graph gives the same bytes."""
     tables = _Tables()
     for value in (*graph.inputs, *(operator.output for operator in graph.operators.values())):
@@ -97,10 +97,10 @@ def pack(graph: Graph, output: Value, metadata: Mapping[str, str]) -> bytes:
     subgraph = schema.SubGraphT(tensors=tables.tensors, name="main")
     subgraph.operators = [tables.operator(operator) for operator in graph.operators.values()]
     subgraph.inputs = tables.indices(*(value.name for value in graph.inputs))
-    subgraph.outputs = tables.indices(output.name)
+    subgraph.outputs = tables.indices(*(value.name for value in outputs))
     signature = schema.SignatureDefT(signatureKey="serving_default")
     signature.inputs = [schema.TensorMapT(value.name, tables.index[value.name]) for value in graph.inputs]
-    signature.outputs = [schema.TensorMapT(output.name, tables.index[output.name])]
+    signature.outputs = [schema.TensorMapT(value.name, tables.index[value.name]) for value in outputs]
     text = json.dumps(dict(metadata), sort_keys=True).encode()
     entry = schema.MetadataT(METADATA, tables.buffer(text))
     model = schema.ModelT(

@@ -28,7 +28,7 @@ def lower(
     """Write a network as a model file of `format`; see `to_onnx` and `to_tflite` for the rest.
 
     Args:
-        network: an architecture, or a placement.
+        network: an architecture, a placement, or a bundle.
         weights: of this network.
         format: of the file.
         metadata: strings that travel in the file; an int8 file says its `dtype` too.

@@ -17,6 +17,8 @@ from mnas.lower.fold import Step, folded
 from mnas.lower.weights import Weights
 
 _NODE = re.compile(r"n(\d+)(?:\.|$)")
+_QUANTIZED = "_quantized"
+"""Ends the names of inputs that are written in another scale first, since a concatenation needs all in one."""
 
 
 class Value(NamedTuple):
@@ -60,30 +62,30 @@ class Graph(ABC):
         """Write what gives a flat value its map of 1x1 back."""
 
     @abstractmethod
-    def finish(self, value: Value) -> Value:
-        """Write what makes `value` the network's output `logits`: (N, C) if its map is 1x1."""
+    def finish(self, value: Value, name: str) -> Value:
+        """Write what makes `value` an output of the network, called `name`: (N, C) if its map is 1x1."""
 
     @property
     def inputs(self) -> tuple[Value, ...]:
         """The network's inputs: `image`, or `image0`, `image1`, ..."""
         shapes = self.network.inputs
-        names = ["image"] if len(shapes) == 1 else [f"image{i}" for i in range(len(shapes))]
-        return tuple(map(Value, names, shapes))
+        return tuple(map(Value, _numbered("image", len(shapes)), shapes))
 
-    def write(self) -> Value:
-        """Write the whole network and drop what its output does not need; give back the output."""
-        values = list(self.inputs)
+    def write(self) -> tuple[Value, ...]:
+        """Write the whole network and drop what its outputs do not need; give back the outputs."""
+        values, outputs, names = list(self.inputs), [], output_names(self.network)
         for i, (node, placement) in enumerate(zip(self.network.nodes, self.network.placements, strict=True)):
             value = self._joined(node.join, [values[s] for s in node.sources], f"n{i}.join")
             values.append(self._layer(placement.op.layers(placement.x), placement.x, str(i), value))
-        output = self.finish(values[-1])
-        needed = {output.name}
+            if name := names.get(len(values) - 1):
+                outputs.append(self.finish(values[-1], name))
+        needed = {output.name for output in outputs}
         for name, operator in reversed(self.operators.items()):
             if name in needed:
                 needed.update(operator.inputs)
         self.operators = {name: operator for name, operator in self.operators.items() if name in needed}
         self.constants = {name: array for name, array in self.constants.items() if name in needed}
-        return output
+        return tuple(outputs)
 
     def _layer(self, layer: Layer, x: Shape, path: str, value: Value) -> Value:
         for step in folded(layer, x, path, self.weights):
@@ -121,19 +123,34 @@ class Graph(ABC):
         """Enter the two constants of a convolution or linear layer."""
         return [self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)]
 
-    def rename_output(self, value: Value) -> Value:
-        """Call the value of an operator `logits`; operators that read it are no longer needed."""
+    def rename_output(self, value: Value, name: str) -> Value:
+        """Call the value of an operator `name`; operators that read it are no longer needed."""
         operator = self.operators.pop(value.name)
-        return self.emit(operator.kind, operator.inputs, value._replace(name="logits"), operator.attributes)
+        return self.emit(operator.kind, operator.inputs, value._replace(name=name), operator.attributes)
+
+
+def output_names(network: Network) -> dict[int, str]:
+    """What the values that a network gives are called in its file: `logits`, or `logits0`, `logits1`, ..."""
+    return dict(zip(network.outputs, _numbered("logits", len(network.outputs)), strict=True))
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name}{i}" for i in range(count)]
 
 
 def node_of(value: str, network: Network) -> int | None:
     """Which node of a network (from 0) a value of its file stems from; nothing for a name that is not ours."""
-    if value == "logits":
-        last, first = len(network.nodes) - 1, len(network.inputs)
-        while _passes(network, last) and network.nodes[last].sources[0] >= first:
-            last = network.nodes[last].sources[0] - first
-        return last
+    given = next((number for number, name in output_names(network).items() if name == value), None)
+    if given is not None:
+        first = len(network.inputs)
+        node = given - first
+        while _passes(network, node) and network.nodes[node].sources[0] >= first:
+            node = network.nodes[node].sources[0] - first
+        return node
+    images = _numbered("image", len(network.inputs))
+    if (image := value.removesuffix(_QUANTIZED)) != value and image in images:
+        source = images.index(image)
+        return next((i for i, node in enumerate(network.nodes) if source in node.sources), None)
     found = _NODE.match(value)
     return int(found[1]) if found and int(found[1]) < len(network.nodes) else None
 

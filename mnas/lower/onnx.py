@@ -24,10 +24,10 @@ _POOLS = {"avg": "AveragePool", "max": "MaxPool"}
 def to_onnx(
     network: Network, weights: Weights, *, metadata: Mapping[str, str] | None = None, dynamic_batch: bool = False
 ) -> bytes:
-    """Write a network as an ONNX file: inputs `image` (or `image0`, `image1`, ...), output `logits`.
+    """Write a network as an ONNX file: inputs `image` (or `image0`, `image1`, ...), output `logits` (`logits0`, ...).
 
     Args:
-        network: an architecture, or a placement.
+        network: an architecture, a placement, or a bundle.
         weights: from `initial_weights`, or `mnas.lower.torch.weights_of` a trained network.
         metadata: strings that travel in the file.
         dynamic_batch: leave the batch open; else it is 1.
@@ -36,14 +36,14 @@ def to_onnx(
         ShapeError: the weights are not of this network.
     """
     graph = _OnnxGraph(network, weights, dynamic_batch=dynamic_batch)
-    output = graph.write()
+    outputs = [graph.describe(value) for value in graph.write()]
     nodes = [
         helper.make_node(o.kind, o.inputs, [o.output.name], name=f"{o.output.name}/{o.kind}", **o.attributes)
         for o in graph.operators.values()
     ]
     constants = [numpy_helper.from_array(array, name) for name, array in graph.constants.items()]
     inputs = [graph.describe(value) for value in graph.inputs]
-    body = helper.make_graph(nodes, "mnas", inputs, [graph.describe(output)], constants)
+    body = helper.make_graph(nodes, "mnas", inputs, outputs, constants)
     opset = helper.make_opsetid("", OPSET)
     model = helper.make_model(body, opset_imports=[opset], ir_version=_IR_VERSION, producer_name="mnas")
     if metadata:
@@ -107,12 +107,12 @@ class _OnnxGraph(Graph):
                 return self._zeros(y)
         raise AssertionError(step.layer)
 
-    def finish(self, value: Value) -> Value:
+    def finish(self, value: Value, name: str) -> Value:
         if value.shape[1:] == (1, 1):
             value = self._flat(value)
         if value.name not in self.operators:
-            return self.emit("Identity", [value.name], value._replace(name="logits"))
-        return self.rename_output(value)
+            return self.emit("Identity", [value.name], value._replace(name=name))
+        return self.rename_output(value, name)
 
     def _flat(self, value: Value) -> Value:
         flat = Value(f"{value.name}.flat", value.shape, flat=True)

@@ -28,10 +28,11 @@ _FUSING = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "
 def to_tflite(network: Network, weights: Weights, *, metadata: Mapping[str, str] | None = None) -> bytes:
     """Write a network as a TFLite file of batch 1.
 
-    Its signature `serving_default` has the inputs `image` (or `image0`, `image1`, ...) and the output `logits`.
+    Its signature `serving_default` has the inputs `image` (or `image0`, `image1`, ...) and the output `logits` (or
+    `logits0`, `logits1`, ...).
 
     Args:
-        network: an architecture, or a placement.
+        network: an architecture, a placement, or a bundle.
         weights: from `initial_weights`, or `mnas.lower.torch.weights_of` a trained network.
         metadata: strings that travel in the file.
 
@@ -39,9 +40,9 @@ def to_tflite(network: Network, weights: Weights, *, metadata: Mapping[str, str]
         ShapeError: the weights are not of this network.
     """
     graph = _TfliteGraph(network, weights)
-    output = graph.write()
+    outputs = graph.write()
     graph.operators = _fuse(graph.operators)
-    return pack(graph, output, metadata or {})
+    return pack(graph, outputs, metadata or {})
 
 
 def _fuse(operators: dict[str, Operator]) -> dict[str, Operator]:
@@ -111,11 +112,11 @@ class _TfliteGraph(Graph):
                 return y
         raise AssertionError(step.layer)
 
-    def finish(self, value: Value) -> Value:
+    def finish(self, value: Value, name: str) -> Value:
         flat = value.shape[1:] == (1, 1)
         if flat != value.flat or value.name not in self.operators:
-            return self._reshape(value, value._replace(name="logits", flat=flat))
-        return self.rename_output(value)
+            return self._reshape(value, value._replace(name=name, flat=flat))
+        return self.rename_output(value, name)
 
     def as_map(self, value: Value) -> Value:
         return self._reshape(value, Value(f"{value.name}.map", value.shape)) if value.flat else value

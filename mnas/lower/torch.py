@@ -238,7 +238,12 @@ def build(network: Network, seed: int | None = None) -> TorchNetwork:
     Args:
         network: what to build.
         seed: the same seed gives the same weights; without one they are drawn from torch's global generator.
+
+    Raises:
+        ShapeError: it has several outputs, as bundles do, which are only ever measured.
     """
+    if len(network.outputs) != 1:
+        raise ShapeError(f"torch runs networks of one output, this one has {len(network.outputs)}: lower it instead")
     return TorchNetwork(network, None if seed is None else torch.Generator().manual_seed(seed))
 
 

@@ -65,6 +65,13 @@ class ForeignModel:
     unknown: tuple[Unknown, ...]
     placements: tuple[Placement, ...]
 
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The values that no node reads (see `Network`)."""
+        read = {source for node in self.nodes for source in node.sources}
+        first = len(self.inputs)
+        return tuple(i for i in range(first, first + len(self.nodes)) if i not in read)
+
     @cached_property
     def architecture(self) -> Architecture:
         """The model as one architecture of primitive ops.

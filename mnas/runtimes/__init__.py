@@ -12,6 +12,7 @@ from mnas.runtimes.runtime import Plan as Plan
 from mnas.runtimes.runtime import ProcessPerVisit as ProcessPerVisit
 from mnas.runtimes.runtime import Runtime as Runtime
 from mnas.runtimes.runtime import find_runtime as find_runtime
+from mnas.runtimes.runtime import process_starts as process_starts
 from mnas.runtimes.runtime import runtimes as runtimes
 from mnas.runtimes.runtime import time_column as time_column
 from mnas.runtimes.runtime import told_delegate as told_delegate

@@ -61,6 +61,10 @@ class BenchmarkModel:
             emulated=device.emulated,
         )
 
+    def starts(self, models: int, plan: Plan) -> int:
+        """One for each visit, and one that asks the tool what it can."""
+        return models * plan.passes + 1
+
     def measure(self, device: Device, models: Mapping[str, Path], plan: Plan) -> Measurement:
         return self._measure(device, models, plan, ()).whole
 

@@ -150,12 +150,16 @@ class NodeProfiler(Runtime, Protocol):
 class ProcessPerVisit(Runtime, Protocol):
     """A runtime that starts a process for every visit of a model, so that visits are dear; optional.
 
-    Its visits have more runs, and the rows of a table come from networks unless isolated ones are asked for.
+    Its visits have more runs, and the rows of a table stand in bundles unless others are asked for.
     """
 
     @property
     def start_s(self) -> float:
         """Seconds that a visit takes beside its runs, roughly."""
+        ...
+
+    def starts(self, models: int, plan: Plan) -> int:
+        """How many processes `measure` starts for so many models, at most."""
         ...
 
 
@@ -185,6 +189,11 @@ runtimes: Registry[Runtime] = Registry(
 def visit_start_s(runtime: Runtime) -> float:
     """Seconds that a visit of a model takes beside its runs, roughly; 0 where all models share a process."""
     return runtime.start_s if isinstance(runtime, ProcessPerVisit) else 0.0
+
+
+def process_starts(runtime: Runtime, models: int, plan: Plan) -> int:
+    """How many processes one measurement of so many models starts on the device, at most."""
+    return runtime.starts(models, plan) if isinstance(runtime, ProcessPerVisit) else 1
 
 
 def told_delegate(conditions: Conditions) -> str | None:

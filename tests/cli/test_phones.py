@@ -22,7 +22,8 @@ from mnas.ops.mobile import ConvBlock, Head, MBConv
 from mnas.reading import primitives_of
 from tests.phones.furniture import heat
 from tests.phones.phone import FakePhone
-from tests.phones.standin import install
+from tests.phones.replay import operators
+from tests.phones.standin import install, starts
 
 pytestmark = pytest.mark.adb
 NETWORK = chain(Shape(3, 16, 16), (ConvBlock(8, 3, 2), MBConv(8), MBConv(16, 3, 2), MBConv(24), Head(16, 10)))
@@ -55,7 +56,7 @@ def document(capsys: pytest.CaptureFixture[str], *words: object, code: int = 0) 
     return found
 
 
-def starts(phone: FakePhone) -> int:
+def commands_run(phone: FakePhone) -> int:
     """How many commands adb started on the phone."""
     return sum(service.partition(":")[0].split(",")[0] in ("shell", "exec") for service in phone.log)
 
@@ -74,19 +75,25 @@ def test_the_guide_word_for_word(fakephone: FakePhone, tmp_path: Path, monkeypat
     assert len(commands) == 6
     for command in commands:
         assert run(shlex.split(command)[1:]) == 0, command
+        if command.startswith("mnas profile"):
+            assert starts(tmp_path) == load_table("phone_table").effort.starts <= 60
         if command.startswith("mnas devices add"):
             with Path("devices/phone.toml").open("a") as file:
                 file.write("emulated = true\n")
-    assert starts(fakephone) <= 60
+    assert commands_run(fakephone) <= 60
     table = load_table("phone_table")
     assert len(table.rows) == 400
     assert not table.failed
     assert table.check.mape_percent < 1
     assert table.conditions.runtime == "benchmark_model"
-    assert table.conditions.options == "delegate=xnnpack;rows=in-network"
+    assert table.conditions.options == "delegate=xnnpack;rows=bundled"
     assert table.conditions.emulated
     assert table.conditions.affinity == "30"  # the two big cores of the phone
     assert table.facts["temperature_before_c"] == "31.2"
+    for placement, row in table.rows.items():
+        alone = operators(lower(placement, initial_weights(placement), "tflite"))
+        assert row.median_ms == pytest.approx(sum(op.us for op in alone) / 1000, rel=0.02, abs=6e-4), str(placement)
+        assert row.rounds == 3
 
 
 @pytest.mark.slow
@@ -96,7 +103,7 @@ def test_a_model_is_profiled_priced_and_benched(
     told = document(capsys, *SMALL, "--device", "fakephone", "--delegate", "cpu", "-o", "t")
     assert told["failed"] == 0
     table = load_table("t")
-    assert table.conditions.options == "delegate=cpu;rows=in-network"
+    assert table.conditions.options == "delegate=cpu;rows=bundled"
     price = document(capsys, "predict", "net.tflite", "--table", "t")
     assert price["total_ms"] > 0
     assert price["coverage"] == 1
@@ -128,9 +135,9 @@ def test_a_hot_phone_cools_down(here: Path, fakephone: FakePhone, monkeypatch: p
             heat(fakephone, 33.0)
 
     phone = replace(device("fakephone"), max_temp_c=40.0)
-    profile(primitives_of("net.tflite"), device=phone, runtime="benchmark_model", out="t", loads=1, progress=show)
+    profile(primitives_of("net.tflite"), device=phone, runtime="benchmark_model", out="t", progress=show)
     assert any(note.endswith("after it has cooled down from 47.5 °C") for note in notes)
-    assert sum(note.endswith("at 33.0 °C") for note in notes) == 2
+    assert sum(note.endswith("at 33.0 °C") for note in notes) == 4  # units
 
 
 @pytest.mark.slow

@@ -266,6 +266,7 @@ def test_facts_of_a_phone(anyphone: FakePhone) -> None:
         "system": "Linux",
         "release": "5.10.107-android13",
         "os": "Android 13 (API 33)",
+        "emulator": "",
         "battery_percent": "84",
         "battery_c": "27.4",
         "python": "",

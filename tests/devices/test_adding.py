@@ -55,6 +55,13 @@ def test_what_the_user_chose_is_kept(fakephone: FakePhone, here: Path) -> None:
 
 
 @pytest.mark.adb
+def test_an_emulator_is_marked(fakephone: FakePhone) -> None:
+    assert not add_device(Device("pixel", "adb", fakephone.serial))[1].emulated
+    fakephone.answer("getprop", "", "[ro.kernel.qemu]: [1]\n")
+    assert add_device(Device("emulator", "adb", fakephone.serial))[1].emulated
+
+
+@pytest.mark.adb
 def test_no_mask_without_taskset(fakephone: FakePhone) -> None:
     (fakephone.root / "system/bin/taskset").unlink()
     assert add_device(Device("pixel", "adb", fakephone.serial))[1].taskset == ""

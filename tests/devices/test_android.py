@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnas.devices.android import battery, model, properties, soc, system, thermal_celsius, thermal_status
+from mnas.devices.android import battery, emulated, model, properties, soc, system, thermal_celsius, thermal_status
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
 
@@ -39,6 +39,13 @@ def test_properties_of_newer_phones() -> None:
     assert model(named) == "Xiaomi 13"
     assert (model({}), soc({}), system({})) == ("", "", "")
     assert soc({"ro.hardware": "qcom"}) == "qcom"
+
+
+@pytest.mark.parametrize("key", ["ro.kernel.qemu", "ro.boot.qemu"])
+def test_the_emulator_of_the_developer_tools(key: str) -> None:
+    assert emulated({key: "1"})
+    assert not emulated({key: "0"})
+    assert not emulated({})
 
 
 def test_battery() -> None:

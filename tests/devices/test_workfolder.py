@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,16 @@ def test_the_device_says_where(tmp_path: Path) -> None:
         work_folder(connect(absent), absent),
     ):
         pass
+
+
+def test_what_killed_processes_left_goes_when_it_is_a_day_old(tmp_path: Path) -> None:
+    left, recent, other = (tmp_path / name for name in ("mnas.AbCd1234", "mnas.EfGh5678", "else.AbCd1234"))
+    for path in (left, recent, other):
+        path.mkdir()
+        (path / "model").touch()
+    for path in (left, other):
+        long_ago = time.time() - 25 * 3600
+        os.utime(path, (long_ago, long_ago))
+    local = Device("local", folder=str(tmp_path))
+    with work_folder(connect(local), local):
+        assert sorted(path for path in tmp_path.iterdir() if path in (left, recent, other)) == [other, recent]

@@ -168,6 +168,19 @@ def test_a_row_that_fails_is_marked(
     assert reason in table.failed[rows[0]]
 
 
+def test_a_row_that_crashes_its_bundles_is_marked(
+    fakephone: FakePhone, tmp_path: Path, measure: Callable[..., LatencyTable]
+) -> None:
+    """It and those that were beside it are measured by themselves."""
+    row, *others = primitives_of(str(tmp_path / "net.tflite")).placements()
+    table = measure("table", binary=install(tmp_path, faults={"crash": str(row)}))
+    assert set(table.rows) == set(others)
+    assert list(table.failed) == [row]
+    assert "the runtime died of SIGABRT" in table.failed[row]
+    whole = measure("whole", binary=install(tmp_path))
+    assert all(each.median_ms == pytest.approx(whole.rows[other].median_ms) for other, each in table.rows.items())
+
+
 def test_no_model_at_all_runs(measure: Callable[..., LatencyTable], tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     folder.mkdir()

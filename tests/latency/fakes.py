@@ -46,8 +46,15 @@ def network_ms(architecture: Architecture) -> float:
 
 
 def true_ms(text: str) -> float:
-    """What the fake takes for a model whose metadata names `text`."""
-    return network_ms(Architecture.parse(text)) if text.startswith("input ") else row_ms(Placement.parse(text))
+    """What the fake takes for a model whose metadata names `text`: a network, a placement or a bundle."""
+    return network_ms(Architecture.parse(text)) if text.startswith("input ") else sum(map(row_ms, placements_of(text)))
+
+
+def placements_of(text: str) -> tuple[Placement, ...]:
+    """The placements of the model whose metadata names `text`."""
+    if text.startswith("input "):
+        return Architecture.parse(text).placements
+    return tuple(map(Placement.parse, text.splitlines()))
 
 
 @lru_cache(maxsize=4096)
@@ -66,7 +73,7 @@ class FakeRuntime:
         uneven: log of how much slower the last model is than the first.
         runtime_version: part of the conditions.
         emulated: part of the conditions.
-        broken: texts of models that fail.
+        broken: texts of models that fail, or of placements whose bundles do.
         dies_at: number of the call that is interrupted; kills the process if `hard`.
         calls: models of each call.
     """
@@ -98,7 +105,7 @@ class FakeRuntime:
             raise KeyboardInterrupt
         self.calls.append(list(models))
         texts = {name: _text(path.read_bytes()) for name, path in models.items()}
-        failed = {name: "it crashed" for name, text in texts.items() if text in self.broken}
+        failed = {name: "it crashed" for name, text in texts.items() if {text, *text.splitlines()} & self.broken}
         good = [name for name in models if name not in failed]
         if not good:
             return Measurement(pd.DataFrame(columns=list(COLUMNS)), failed, self.conditions(device, plan))

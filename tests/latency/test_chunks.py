@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnas.errors import ConfigError
-from mnas.ir import Architecture, Network, Placement
-from mnas.latency.chunks import choose_repeats, loaded_bytes, pack
+from mnas.ir import Architecture, Bundle, Network, Placement
+from mnas.latency.chunks import choose_repeats, deal, loaded_bytes, pack
+from mnas.latency.scheme import scheme
+from mnas.runtimes import runtimes
 from mnas.spaces import space
 
 ITEMS: dict[str, Network] = {str(placement): placement for placement in space("mnasnet-small").placements()}
@@ -45,11 +47,19 @@ def test_memory_grows_with_weights_and_maps() -> None:
     assert loaded_bytes(large) > 4 * 2 * 8 * 512 * 512
     network = Architecture.parse("input 8x8x8\nconv_c8\nconv_c8\nconv_c8")
     assert loaded_bytes(network) < 3 * loaded_bytes(small)
+    two = Bundle((large, Placement.parse("conv_c8@8x256x256")))
+    assert loaded_bytes(two) > loaded_bytes(large) + 4 * 2 * 8 * 256 * 256
 
 
 def test_dear_networks_are_measured_less_often() -> None:
-    cheap = choose_repeats([ITEMS.values()], loads=2, warmups=1)
-    dear = choose_repeats([space("mnasnet").placements()], loads=2, warmups=1)
+    among = scheme(runtimes["litert"], "isolated").repeats
+    cheap = choose_repeats([ITEMS.values()], 2, 1, among)
+    dear = choose_repeats([space("mnasnet").placements()], 2, 1, among)
     assert cheap == (6, 5)
     assert dear.passes * dear.reps < cheap.passes * cheap.reps
     assert dear.passes * 2 >= 6  # the interval of a median needs six rounds
+
+
+def test_rounds_share_the_others() -> None:
+    dealt = deal([["a"], ["b", "c"]], ["x", "y", "z"], ["all"])
+    assert dealt == [["all", "x", "z", "a"], ["all", "y", "b", "c"]]

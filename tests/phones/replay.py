@@ -1,7 +1,7 @@
 """Stands in for `benchmark_model` on test phones: takes its flags, prints what it prints, with times from the ops.
 
-`standin.install` writes it beside a line that names the interpreter, and the names STYLE and FAULTS. It needs the
-standard library only. Times are a function of the model: 2 us an operator and 2000 MACs a us.
+`standin.install` writes it beside a line that names the interpreter, and the names STYLE, FAULTS and STARTS. It needs
+the standard library only. Times are a function of the model: 2 us an operator and 2000 MACs a us.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 STYLE = "proto"
 FAULTS: dict[str, str] = {}
+STARTS = os.devnull
 KINDS = {
     0: "ADD", 1: "AVERAGE_POOL_2D", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 9: "FULLY_CONNECTED",
     14: "LOGISTIC", 17: "MAX_POOL_2D", 18: "MUL", 19: "RELU", 21: "RELU6", 22: "RESHAPE", 34: "PAD", 40: "MEAN",
@@ -220,11 +221,13 @@ def profile(given: dict[str, str], found: list[Row], runs: int) -> None:
 
 
 def main(words: list[str]) -> int:
+    with open(STARTS, "a") as file:  # noqa: PTH123
+        file.write("started\n")
     given = dict(word.removeprefix("--").partition("=")[::2] for word in words)
     if "help" in given:
         return usage()
-    with open(given["graph"], "rb") as file:  # noqa: PTH123
-        data = file.read()
+    with open(given["graph"], "rb") as model:  # noqa: PTH123
+        data = model.read()
     say("STARTING!", f"Graph: [{given['graph']}]")
     fault = next((fault for fault, marker in FAULTS.items() if marker.encode() in data), "")
     strike(fault if data[4:8] == b"TFL3" else "refuse")

@@ -6,9 +6,10 @@ file one by one, by kind; found by experiment with XNNPACK of LiteRT 2.3, which 
 what a fully connected layer reads, which belongs to the operator after it, and a clamp for an activation that was fused
 into an operator other than a convolution, which belongs to that operator.
 
-That works only where XNNPACK takes one run of operators that follow each other in the file. If it leaves some to the
-built-in kernels (int8 average pools, int8 RELU), it comes in several parts whose order and numbers do not tell which
-operators they hold; and some versions add up all rows of one kind. Such profiles are refused.
+That works only where XNNPACK runs all that it takes as one part, in the order of the file. If what it leaves to the
+built-in kernels (int8 average pools, int8 RELU, concatenations of six) is read by what it takes, it comes in several
+parts, each numbered from 0, that do not tell which operators they hold; and some versions add up all rows of one kind.
+Such profiles are refused.
 """
 
 from __future__ import annotations
@@ -102,12 +103,10 @@ def _aligned(
     """Walk the operators of a file and those of its delegate together."""
     run = [each for each in direct if each.tensor]
     own = {each.tensor for each in run}
-    taken = [i for i, operator in enumerate(operators) if operator.tensor not in own]
-    together = not taken or taken[-1] - taken[0] + 1 == len(taken)
+    rest, at = [operator for operator in operators if operator.tensor not in own], 0
     numbered = [int(found[2]) for _, found in inner] == list(range(len(inner)))
-    if delegates > 1 or not together or not numbered or any(row.calls != 1 for row, _ in inner):
+    if delegates > 1 or not numbered or any(row.calls != 1 for row, _ in inner):
         raise CheckError(f"the delegate runs this network in parts whose ops cannot be told apart: {_REMEDY}")
-    rest, at = [operators[i] for i in taken], 0
     matched: list[Attributed] = []
     for row, named in inner:
         word = named[1].split(" (")[0]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +10,23 @@ import pytest
 
 from mnas.devices import Device, device
 from mnas.errors import CheckError, ConfigError
-from mnas.ir import Architecture
+from mnas.ir import Architecture, Shape
 from mnas.latency import profile
 from mnas.latency.filter import visits
-from mnas.latency.innetwork import (
-    InNetwork,
+from mnas.latency.noderows import (
+    NodeRows,
+    bundles,
     cover_networks,
-    in_network,
+    node_rows,
     row_samples,
     unattributed_share,
     whole_conditions,
 )
-from mnas.runtimes import COLUMNS, NODE_COLUMNS, NodeMeasurement, Plan, runtimes
+from mnas.latency.scheme import scheme
+from mnas.runtimes import COLUMNS, NODE_COLUMNS, Measurement, NodeMeasurement, Plan, runtimes
 from mnas.spaces import space
-from tests.latency.fakes import FakeRuntime, measure_tiny, row_ms, tiny, true_ms
+from mnas.spaces.mnasnet import MOBILENET_V2, MnasNetSpace, Stage
+from tests.latency.fakes import FakeRuntime, measure_tiny, placements_of, row_ms, tiny, true_ms
 
 A = Architecture.parse("input 1x8x8\nconv_c8\nmbconv_c8 x2\nhead_c8_n10")
 CONV, MBCONV, _, HEAD = map(str, A.placements)
@@ -114,12 +117,12 @@ class FakeProfiler(FakeRuntime):
         self, device: Device, models: Mapping[str, Path], plan: Plan, profiled: Collection[str]
     ) -> NodeMeasurement:
         found = self.measure(device, models, plan)
-        texts = {name: self.text(models[name]) for name in profiled}
+        texts = {name: self.text(models[name]) for name in profiled if name not in found.failed}
         parts = [pd.DataFrame(columns=list(NODE_COLUMNS))]
         for name, text in texts.items():
-            network, runs = Architecture.parse(text), found.samples[found.samples["item"] == name]
+            runs = found.samples[found.samples["item"] == name]
             slow = runs["wall_ns"].to_numpy() / true_ms(text)
-            for i, placement in enumerate(network.placements):
+            for i, placement in enumerate(placements_of(text)):
                 own = runs[["item", "visit", "round", "rep", "preempted"]].copy()
                 parts.append(own.assign(node=i, kind="Conv", tensor=f"n{i}.0", ns=slow * row_ms(placement)))
             parts.append(parts[-1].assign(tensor="?", ns=parts[-1]["ns"] * self.lost_share))
@@ -129,6 +132,21 @@ class FakeProfiler(FakeRuntime):
         from mnas.lower import read_metadata
 
         return read_metadata(path.read_bytes(), "tflite")["architecture"]
+
+
+@dataclass
+class PhoneProfiler(FakeProfiler):
+    """The same, but every visit starts a process."""
+
+    start_s: float = 0.5
+    started: int = 0
+
+    def starts(self, models: int, plan: Plan) -> int:
+        return models * plan.passes
+
+    def measure(self, device: Device, models: Mapping[str, Path], plan: Plan) -> Measurement:
+        self.started += len(models) * plan.passes
+        return super().measure(device, models, plan)
 
 
 @pytest.fixture
@@ -174,8 +192,8 @@ def test_rows_and_whole_networks_are_visits_in_order_of_time(profiler: FakeProfi
     from mnas.latency.models import write_models
 
     networks = {"cover-000": A, "network-00": A}
-    runtime = in_network(profiler, {"cover-000": A})
-    assert isinstance(runtime, InNetwork)
+    runtime = node_rows(profiler, "in-network", {"cover-000": A})
+    assert isinstance(runtime, NodeRows)
     files = write_models(networks, tmp_path, runtime, 0).files
     found = runtime.measure(device("local"), files, Plan(passes=3, reps=4))
     assert "rows=in-network" in found.conditions.options
@@ -197,6 +215,86 @@ def test_a_runtime_that_cannot_is_refused_with_one_that_can(tmp_path: Path) -> N
     assert not list(tmp_path.glob("t*"))
 
 
+@pytest.fixture
+def phone(fake: FakeRuntime) -> PhoneProfiler:
+    """Registered in place of the fake runtime."""
+    del runtimes._entries["fake"]
+    each = PhoneProfiler(swing=0.05, noise=0.01)
+    runtimes.register("fake")(each)
+    return each
+
+
+def test_bundles_are_the_default_where_visits_start_processes(phone: PhoneProfiler, tmp_path: Path) -> None:
+    table = profile(tiny(), runtime="fake", out=tmp_path / "t", max_minutes=0)
+    assert table.conditions.options == "rows=bundled"
+    assert whole_conditions(table.conditions).options == ""
+    assert table.missing(tiny().placements()) == ()
+    ratios = np.array([row.median_ms / row_ms(placement) for placement, row in table.rows.items()])
+    assert np.abs(ratios / np.median(ratios) - 1).max() < 0.05
+    assert {row.rounds for row in table.rows.values()} == {3}
+    assert table.rows_remeasurement.n == len(table.rows)
+    assert [n.role for n in table.networks].count("anchor") == 8
+    assert table.check.n == 6
+    assert table.check.mape_percent < 5
+    assert table.effort.starts == phone.started == 3 + (8 + 9 + 6) + 6
+    assert "rows isolated" not in table.remedy
+
+
+def test_a_table_of_bundled_rows_grows(phone: PhoneProfiler, tmp_path: Path) -> None:
+    before = profile(tiny(), runtime="fake", out=tmp_path / "t", max_minutes=0)
+    network = Architecture.parse("input 1x8x8\nconv_c8_s2\nmbconv_c24_k5\nhead_c8_n10")
+    phone.slowness = 1.5
+    table = profile(None, runtime="fake", out=tmp_path / "t", architectures=[network], max_minutes=0)
+    assert table.missing(network.placements) == ()
+    assert table.effort.starts == before.effort.starts + 3 * (8 + 1) == phone.started
+    old = np.median([row.median_ms / row_ms(placement) for placement, row in before.rows.items()])
+    for fresh in set(table.rows) - set(before.rows):
+        assert table.rows[fresh].median_ms == pytest.approx(old * row_ms(fresh), rel=0.05)
+
+
+@pytest.mark.slow
+def test_900_rows_take_no_more_than_60_starts(phone: PhoneProfiler, tmp_path: Path) -> None:
+    """Counted, with networks, test and second pass; one more asks the real tool what it can, in each of four units."""
+    stages = tuple(Stage(max(8, stage.c // 2), stage.n, stage.s) for stage in MOBILENET_V2[:6])
+    each = MnasNetSpace("many", Shape(3, 32, 32), 10, stages, 16, 64, ("none", "identity", "pool"))
+    table = profile(each, runtime="fake", out=tmp_path / "t", max_minutes=0)
+    assert len(table.rows) == len(tuple(each.placements())) == 988
+    assert phone.started == table.effort.starts
+    assert phone.started + table.effort.units <= 60
+
+
+def test_900_rows_of_large_maps_are_planned_within_60_starts() -> None:
+    rows = tuple(space("mnasnet").placements())
+    for chosen in (rows[:900], rows[-900:], rows[:: len(rows) // 900 + 1], rows):
+        numbers, rounds = scheme(PhoneProfiler(), "bundled"), bundles(chosen, 2.0, 0)
+        visits = sum(map(len, rounds)) + sum(numbers.networks) + numbers.networks[2]
+        assert numbers.loads * numbers.repeats[0].passes == 1
+        assert visits + len(rounds) + 1 <= 60
+
+
+def test_a_row_that_breaks_its_bundles_is_told(phone: PhoneProfiler, tmp_path: Path) -> None:
+    rows = tuple(tiny().placements())
+    culprit = rows[5]
+    phone.broken = frozenset([str(culprit)])
+    table = profile(tiny(), runtime="fake", out=tmp_path / "t", max_minutes=0)
+    assert list(table.failed.items()) == [(culprit, "it crashed")]
+    assert set(table.rows) == set(rows) - {culprit}
+    assert {row.rounds for row in table.rows.values()} == {1}
+
+
+def test_nothing_is_sought_where_nothing_runs(phone: PhoneProfiler, tmp_path: Path) -> None:
+    networks = (tiny().decode(tuple(map(int, each))) for each in np.ndindex(4, 2, 2, 3, 3))
+    phone.broken = frozenset(map(str, (*tiny().placements(), *networks)))
+    with pytest.raises(CheckError, match="nothing could be measured; the first reason: it crashed"):
+        profile(tiny(), runtime="fake", out=tmp_path / "t", max_minutes=0)
+    assert len(phone.calls) == 3
+
+
+def test_bundled_int8_rows_of_onnx_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"bundled int8 rows.*--rows in-network"):
+        profile(tiny(), runtime="onnxruntime", dtype="int8", rows="bundled", out=tmp_path / "t")
+
+
 def test_given_networks_hold_their_own_rows() -> None:
     assert list(cover_networks(None, [A], A.placements[:1], 0).values()) == [A]
     other = replace(A, nodes=A.nodes[:1])
@@ -208,7 +306,7 @@ def test_rows_occur_less_often_where_networks_take_long() -> None:
     rows = list(each.placements())
     assert len(cover_networks(each, (), rows, 0)) == 3 * 108
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mnas.latency.innetwork._SWEEP_S", 1e-6)
+        patch.setattr("mnas.latency.noderows._SWEEP_S", 1e-6)
         assert len(cover_networks(each, (), rows, 0)) == 108
 
 

@@ -1,8 +1,9 @@
-"""Rows measured inside whole networks: the runtime times every node, and the nodes of an op are its row.
+"""Rows measured inside larger models: the runtime times every node, and the nodes of an op are its row.
 
-An op measured alone reads its input in the plain layout and gives its output in it, while neighbours in a network may
-hand over the runtime's own; and what follows it is fused into it. In-network rows have this context, averaged over the
-networks of a cover (see `cover`).
+In-network rows are those of whole networks: what an op reads has the layout that its neighbour gave it, and what
+follows it is fused into it; rows are averages over the networks of a cover (see `cover`). Bundled rows stand side by
+side, each with inputs of its own: like a row measured alone, an op reads its input in the plain layout and gives its
+output in it, but hundreds of them share a model (see `bundled`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import pandas as pd
 
 from mnas.devices import Device
 from mnas.errors import CheckError, ConfigError
-from mnas.ir import Architecture, Placement
+from mnas.ir import Architecture, Bundle, Network, Placement
+from mnas.latency.bundling import bundled
 from mnas.latency.chunks import seconds
 from mnas.latency.cover import TIMES, cover, told
 from mnas.lower import Format, node_of
@@ -30,16 +32,17 @@ from mnas.runtimes import (
     Plan,
     ProcessPerVisit,
     Runtime,
+    process_starts,
     runtimes,
     visit_start_s,
 )
+from mnas.runtimes.samples import join_options, split_options
 from mnas.spaces import SearchSpace
 
-RowSource = Literal["isolated", "in-network"]
-ROWS = "rows=in-network"
-"""Stands in the options of conditions, so that such tables are never merged with others."""
-NODE_REPEATS = ((4, 12), (3, 12), (3, 8), (2, 8), (2, 5), (2, 3))
-"""Passes and repetitions per unit, the best first: microseconds are whole numbers, so that each visit averages many."""
+NodeSource = Literal["in-network", "bundled"]
+RowSource = Literal["isolated", NodeSource]
+_OPTION = "rows"
+"""Tells the source in the options of conditions, so that tables of unlike rows are never merged."""
 _USUAL = 0.25
 _NEAR, _NEAR_NS = 1.25, 2000
 """Runs of a node count up to this factor and so many ns above their lower quartile: the core was taken away in others,
@@ -50,16 +53,18 @@ _SWEEP_S = 12.0
 
 
 @dataclass(frozen=True)
-class InNetwork:
+class NodeRows:
     """A runtime that gives samples of the rows that some models hold, in place of samples of those models.
 
     Attributes:
         profiler: the runtime that measures.
-        covers: the networks whose nodes are timed, by the names of their models; other models are timed as ever.
+        source: what holds the rows.
+        holders: the networks whose nodes are timed, by the names of their models; other models are timed as ever.
     """
 
     profiler: NodeProfiler
-    covers: Mapping[str, Architecture]
+    source: NodeSource
+    holders: Mapping[str, Network]
 
     @property
     def name(self) -> str:
@@ -77,30 +82,47 @@ class InNetwork:
     def start_s(self) -> float:
         return visit_start_s(self.profiler)
 
+    def starts(self, models: int, plan: Plan) -> int:
+        return process_starts(self.profiler, models, plan)
+
     def conditions(self, device: Device, plan: Plan, dtype: str = "float32") -> Conditions:
-        return _marked(self.profiler.conditions(device, plan, dtype))
+        """As of the profiler, marked with the source of the rows.
+
+        Raises:
+            ConfigError: bundled rows of int8 in ONNX.
+        """
+        if self.source == "bundled" and dtype == "int8" and self.format == "onnx":
+            raise ConfigError(
+                f"bundled int8 rows would be charged for the changes of layout that {self.name} makes at both ends of "
+                "a file: measure isolated rows (--rows isolated), or those of networks (--rows in-network)"
+            )
+        return self._marked(self.profiler.conditions(device, plan, dtype))
 
     def measure(self, device: Device, models: Mapping[str, Path], plan: Plan) -> Measurement:
-        """Time models; of those in `covers` the samples are of rows, named by the text of their placements.
+        """Time models; of those in `holders` the samples are of rows, named by the text of their placements.
 
         Raises:
             CheckError: more than 2 % of the time of nodes belongs to no op.
             MnasError, DeviceError: as for any runtime.
         """
-        found = self.profiler.measure_nodes(device, models, plan, [name for name in models if name in self.covers])
-        share = unattributed_share(found.nodes, self.covers)
+        found = self.profiler.measure_nodes(device, models, plan, [name for name in models if name in self.holders])
+        share = unattributed_share(found.nodes, self.holders)
         if share > _MOST_UNATTRIBUTED:
             raise CheckError(
                 f"{share:.1%} of the node time that {self.name} tells belongs to no op of the networks: this version "
                 "names its nodes in another way; measure isolated rows"
             )
-        whole = found.whole.samples[~found.whole.samples["item"].isin(list(self.covers))]
-        samples = _in_order(whole, row_samples(found.nodes, self.covers, found.per_node_ns))
-        return replace(found.whole, samples=samples, conditions=_marked(found.whole.conditions))
+        whole = found.whole.samples[~found.whole.samples["item"].isin(list(self.holders))]
+        samples = _in_order(whole, row_samples(found.nodes, self.holders, found.per_node_ns))
+        return replace(found.whole, samples=samples, conditions=self._marked(found.whole.conditions))
+
+    def _marked(self, conditions: Conditions) -> Conditions:
+        options = join_options({**split_options(conditions.options), _OPTION: self.source})
+        return replace(conditions, options=options)
 
 
-def in_network(runtime: Runtime, covers: Mapping[str, Architecture]) -> InNetwork:
-    """Have `runtime` give samples of rows for the models named in `covers`.
+def node_rows(runtime: Runtime, source: NodeSource, holders: Mapping[str, Network]) -> NodeRows:
+    """Have `runtime` give samples of rows for the models named in `holders`.
 
     Raises:
         ConfigError: it cannot time the nodes of a network.
@@ -112,12 +134,20 @@ def in_network(runtime: Runtime, covers: Mapping[str, Architecture]) -> InNetwor
             f"runtime {which} cannot time the nodes of a network, {' and '.join(able) or 'none'} can: measure "
             "isolated rows (--rows isolated), or choose such a runtime with --runtime"
         )
-    return InNetwork(runtime, covers)
+    return NodeRows(runtime, source, holders)
 
 
 def default_rows(runtime: Runtime) -> RowSource:
-    """From networks where every row by itself would start a process, if the runtime can time nodes; else isolated."""
-    return "in-network" if isinstance(runtime, ProcessPerVisit) and isinstance(runtime, NodeProfiler) else "isolated"
+    """Bundled where every row by itself would start a process, if the runtime can time nodes; else isolated."""
+    return "bundled" if isinstance(runtime, ProcessPerVisit) and isinstance(runtime, NodeProfiler) else "isolated"
+
+
+def bundles(rows: Collection[Placement], max_memory_gb: float, seed: int) -> list[dict[str, Bundle]]:
+    """Name the bundles in which `rows` are measured, round by round (see `bundled`)."""
+    return [
+        {f"bundle-{n}-{i:02d}": bundle for i, bundle in enumerate(each)}
+        for n, each in enumerate(bundled(rows, max_memory_gb, seed))
+    ]
 
 
 def cover_networks(
@@ -148,21 +178,23 @@ def _affordable(space: SearchSpace, rows: Collection[Placement], seed: int, star
 
 def whole_conditions(conditions: Conditions) -> Conditions:
     """The conditions that whole networks were measured under beside rows of either kind."""
-    return replace(conditions, options=";".join(o for o in conditions.options.split(";") if o != ROWS))
+    kept = {key: value for key, value in split_options(conditions.options).items() if key != _OPTION}
+    return replace(conditions, options=join_options(kept))
 
 
 def row_flags(conditions: Conditions) -> list[str]:
     """How `mnas profile` is told to measure rows of the kind that hold under these conditions."""
-    return ["--rows", "in-network"] if ROWS in conditions.options.split(";") else []
+    source = split_options(conditions.options).get(_OPTION)
+    return ["--rows", source] if source else []
 
 
-def unattributed_share(nodes: pd.DataFrame, covers: Mapping[str, Architecture]) -> float:
+def unattributed_share(nodes: pd.DataFrame, holders: Mapping[str, Network]) -> float:
     """The share of the node time that belongs to no op, 0..1."""
     total = float(nodes["ns"].sum())
-    return float(nodes.loc[_ops(nodes, covers) < 0, "ns"].sum()) / total if total else 0.0
+    return float(nodes.loc[_ops(nodes, holders) < 0, "ns"].sum()) / total if total else 0.0
 
 
-def row_samples(nodes: pd.DataFrame, covers: Mapping[str, Architecture], per_node_ns: float = 0.0) -> pd.DataFrame:
+def row_samples(nodes: pd.DataFrame, holders: Mapping[str, Network], per_node_ns: float = 0.0) -> pd.DataFrame:
     """Sum the nodes of every op of every visit.
 
     Nodes have whole microseconds of wall time, so each visit gives one sample: of every node the mean of its runs,
@@ -171,14 +203,14 @@ def row_samples(nodes: pd.DataFrame, covers: Mapping[str, Architecture], per_nod
 
     Args:
         nodes: a frame with `NODE_COLUMNS`.
-        covers: the networks by item.
+        holders: what is profiled, by item.
         per_node_ns: what the profiler adds to every node; it is taken off.
 
     Returns:
         A frame with `COLUMNS`; item is the text of a placement, visit still that of the network. An op that took no
         time because it became part of another has a sample of 0 ns.
     """
-    known = nodes.assign(op=_ops(nodes, covers), reps=1)
+    known = nodes.assign(op=_ops(nodes, holders), reps=1)
     known = known[known["op"] >= 0]
     keys = ["item", "visit", "round", "node", "op"]
     clean = ~known["preempted"].groupby([known["visit"], known["node"]], sort=False).transform("mean").gt(0.5)
@@ -192,14 +224,14 @@ def row_samples(nodes: pd.DataFrame, covers: Mapping[str, Architecture], per_nod
     )
     rows = []
     for (visit, round_), own in summed.reset_index().groupby(["visit", "round"], sort=False):
-        network, lost = covers[own["item"].iloc[0]], bool(own["preempted"].mean() > 0.5)
+        network, lost = holders[own["item"].iloc[0]], bool(own["preempted"].mean() > 0.5)
         ns = dict(zip(own["op"], own["ns"].round().astype(int), strict=True))
         rows += [(text, visit, round_, 0, each, each, lost) for text, each in _texts(network, ns)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype(COLUMNS).sort_values("visit", kind="stable", ignore_index=True)
 
 
-def _texts(network: Architecture, ns: Mapping[int, int]) -> Iterable[tuple[str, int]]:
+def _texts(network: Network, ns: Mapping[int, int]) -> Iterable[tuple[str, int]]:
     """The placements of a network and their times, in order; then those that became part of others or take none."""
     for op in sorted(ns):
         yield str(network.placements[op]), ns[op]
@@ -208,10 +240,10 @@ def _texts(network: Architecture, ns: Mapping[int, int]) -> Iterable[tuple[str, 
         yield str(placement), 0
 
 
-def _ops(nodes: pd.DataFrame, covers: Mapping[str, Architecture]) -> pd.Series:
+def _ops(nodes: pd.DataFrame, holders: Mapping[str, Network]) -> pd.Series:
     """The op of its network (from 0) that each node belongs to; -1 where there is none."""
     pairs = nodes[["item", "tensor"]].drop_duplicates()
-    found = [node_of(tensor, covers[item]) for item, tensor in zip(pairs["item"], pairs["tensor"], strict=True)]
+    found = [node_of(tensor, holders[item]) for item, tensor in zip(pairs["item"], pairs["tensor"], strict=True)]
     known = pairs.assign(op=[-1 if op is None else op for op in found])
     return nodes[["item", "tensor"]].merge(known, on=["item", "tensor"], how="left")["op"].set_axis(nodes.index)
 
@@ -222,7 +254,3 @@ def _in_order(whole: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     each = pd.concat([whole.assign(new=first), rows.assign(new=True)], ignore_index=True)
     each = each.sort_values("visit", kind="stable", ignore_index=True)
     return each.assign(visit=each["new"].cumsum() - 1)[list(COLUMNS)].astype(COLUMNS)
-
-
-def _marked(conditions: Conditions) -> Conditions:
-    return replace(conditions, options=";".join(sorted([*conditions.options.split(";"), ROWS])))
