@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,9 @@ import pytest
 
 from mnas.devices import Device
 from mnas.errors import ConfigError
+from mnas.evaluate import Evaluator, Scorer, tells_spellings
+from mnas.evaluate.evaluator import describe, restore
+from mnas.ir import Architecture, Node, parse_op
 from mnas.runtimes import COLUMNS, Measurement, Plan, Runtime
 from mnas.searchers.searcher import Searcher
 from mnas.spaces import SearchSpace, pruned, values
@@ -44,6 +47,22 @@ def check_runtime(
     assert list(again.samples["item"]) == list(samples["item"])
     assert again.checksums == got.checksums
     return got
+
+
+def check_evaluator(evaluator: Evaluator, architectures: Sequence[Architecture]) -> None:
+    """Check all rules of `Evaluator` on at least two networks, the first of which is no single op."""
+    first = architectures[0]
+    values = [evaluator(each, 3) for each in architectures]
+    assert all(isinstance(evaluator, Scorer) or 0 <= value <= 1 for value in values)
+    restored = restore(describe(evaluator))
+    assert restored == evaluator
+    assert [restored(each, 3) for each in reversed(architectures)] == values[::-1]
+    if not tells_spellings(evaluator):
+        *most, last = first.nodes
+        tail = Node(last.op, (len(first.nodes),))
+        spelled = Architecture(first.x, (*most, Node(parse_op("identity"), (len(most),)), tail))
+        assert spelled != first
+        assert evaluator(spelled, 3) == values[0]
 
 
 def check_searcher(factory: Callable[[SearchSpace, int], Searcher], searched: SearchSpace) -> None:

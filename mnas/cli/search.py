@@ -19,9 +19,9 @@ from mnas.cli.output import Output, table, verb
     "--on-missing", type=click.Choice(["error", "estimate"]), help="What to do about rows that the table lacks."
 )
 @click.option("--target-ms", type=float, help="Latency budget in milliseconds.")
-@click.option("--searcher", help="surrogate, reinforce, ppo, evolution, local, random, optuna or darts.")
-@click.option("--evaluator", help="proxy, naswot (a training-free score) or table (a table of results).")
-@click.option("--reward", help="asymmetric, absolute, soft or hard.")
+@click.option("--searcher", help="surrogate, reinforce, ppo, evolution, local, random, optuna, darts or tunas.")
+@click.option("--evaluator", help="proxy, supernet (shared weights), naswot (a training-free score) or table.")
+@click.option("--reward", help="asymmetric (default), absolute (default of supernet and tunas), soft or hard.")
 @click.option("--trials", type=int, help="How many networks to evaluate.")
 @click.option("--finalists", type=int, help="Train so many of the best at last; where the others were but scored.")
 @click.option("--workers", type=int, help="Worker processes of one thread; 0: none but this one.")
@@ -43,7 +43,8 @@ def command(
 ) -> None:
     """Search for the most accurate network whose latency stays within the budget.
 
-    Latency comes from the table, accuracy from short training; what is too slow is never trained. Stopped or killed,
+    Latency comes from the table, accuracy from short training, or from weights that all networks share
+    (--evaluator supernet; they are trained first); what is too slow is never trained. Stopped or killed,
     the same command goes on and ends with the same trials.
 
     \b

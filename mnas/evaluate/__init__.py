@@ -17,9 +17,11 @@ from mnas.evaluate.data import dataset as dataset
 from mnas.evaluate.data import datasets as datasets
 from mnas.evaluate.data import fetch as fetch
 from mnas.evaluate.evaluator import Evaluator as Evaluator
+from mnas.evaluate.evaluator import Preparing as Preparing
 from mnas.evaluate.evaluator import Scorer as Scorer
 from mnas.evaluate.evaluator import evaluators as evaluators
 from mnas.evaluate.evaluator import tells_spellings as tells_spellings
+from mnas.evaluate.evaluator import usual_reward as usual_reward
 from mnas.evaluate.executors import Executor as Executor
 from mnas.evaluate.executors import Job as Job
 from mnas.evaluate.executors import LocalExecutor as LocalExecutor
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from mnas.evaluate.checkpoints import TrainedNetwork as TrainedNetwork
     from mnas.evaluate.checkpoints import load_network as load_network
     from mnas.evaluate.final import train as train
+    from mnas.evaluate.oneshot import SupernetEvaluator as SupernetEvaluator
+    from mnas.evaluate.oneshot import SupernetSettings as SupernetSettings
+    from mnas.evaluate.oneshot import train_supernet as train_supernet
     from mnas.evaluate.proxy import ProxyEvaluator as ProxyEvaluator
     from mnas.evaluate.scoring import ScoreEvaluator as ScoreEvaluator
     from mnas.evaluate.training import Recipe as Recipe
@@ -45,11 +50,14 @@ _WITH_TORCH = {
     "Recipe": "training",
     "Score": "untrained",
     "ScoreEvaluator": "scoring",
+    "SupernetEvaluator": "oneshot",
+    "SupernetSettings": "oneshot",
     "TrainedNetwork": "checkpoints",
     "load_network": "checkpoints",
     "normalised": "training",
     "scores": "untrained",
     "train": "final",
+    "train_supernet": "oneshot",
 }
 
 

@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from mnas.errors import EvaluationError
 from mnas.ir import Architecture
+from mnas.progress import Progress
 from mnas.registry import Registry
 
 
@@ -32,6 +34,27 @@ class Scorer(Evaluator, Protocol):
         """What a reward takes in place of the accuracy, 0..1: strictly monotone in the score, and of nothing else."""
 
 
+@runtime_checkable
+class Preparing(Evaluator, Protocol):
+    """An evaluator with work to do once, before all evaluations; optional. Searches have it done first."""
+
+    def prepare(self, folder: Path, progress: Progress | None = None) -> Evaluator:
+        """Do the work, keep what comes of it in files, and give the evaluator that reads them.
+
+        What was done before, by an evaluator of the same fields, is not done again; what was interrupted goes on.
+
+        Args:
+            folder: where the files are kept; made if absent.
+            progress: told how far the work is.
+        """
+
+
+def usual_reward(factory: Callable[..., Evaluator]) -> str | None:
+    """The name of the reward that suits an evaluator best, if it says so by an attribute `usual_reward`."""
+    name = getattr(factory, "usual_reward", None)
+    return None if name is None else str(name)
+
+
 def tells_spellings(evaluator: Evaluator) -> bool:
     """Whether equal networks of different spellings score differently.
 
@@ -42,7 +65,8 @@ def tells_spellings(evaluator: Evaluator) -> bool:
 
 
 evaluators: Registry[Callable[..., Evaluator]] = Registry(
-    "evaluator", ("mnas.evaluate.proxy", "mnas.evaluate.scoring", "mnas.evaluate.tabular")
+    "evaluator",
+    ("mnas.evaluate.oneshot.evaluator", "mnas.evaluate.proxy", "mnas.evaluate.scoring", "mnas.evaluate.tabular"),
 )
 
 

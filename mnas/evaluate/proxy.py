@@ -83,8 +83,4 @@ def check_classes(architecture: Architecture, classes: tuple[str, ...], name: st
 
 @lru_cache(maxsize=4)
 def _loaded(data: str, folder: str | None, images: int, validation: int, x: Shape) -> SearchData:
-    whole = dataset(data, folder=folder).for_search()
-    few = SearchData(
-        whole.name, whole.train.first(images), whole.validation.first(validation), whole.classes, whole.mean, whole.std
-    )
-    return adapt(few, x)
+    return adapt(dataset(data, folder=folder).for_search().first(images, validation), x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -79,7 +79,6 @@ class ScoreEvaluator:
 
 @lru_cache(maxsize=4)
 def _loaded(data: str, folder: str | None, images: int, x: Shape) -> tuple[Minibatch, tuple[str, ...], str]:
-    whole = dataset(data, folder=folder).for_search()
-    few = adapt(replace(whole, train=whole.train.first(images), validation=whole.validation.first(1)), x)
+    few = adapt(dataset(data, folder=folder).for_search().first(images), x)
     floats = Normalizer(few.mean, few.std)(few.train.images)
     return Minibatch(floats, torch.from_numpy(few.train.labels)), few.classes, few.name

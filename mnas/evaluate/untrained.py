@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf, log
+from math import inf, log, nan
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ class Score:
 
     Attributes:
         of: gives the score of an architecture, with initial weights of a seed, on a minibatch; minus infinity where
-            there is nothing to take the logarithm of.
+            there is nothing to take the logarithm of, no number where values overflow.
         typical: what an ordinary network scores, above 0; it sets the scale of `ScoreEvaluator.squash`.
     """
 
@@ -90,7 +90,8 @@ def naswot(architecture: Architecture, seed: int, batch: Minibatch) -> float:
         for module in network.modules():
             if isinstance(module, RELU_LIKE):
                 module.register_forward_pre_hook(look)
-        network(batch.images)
+        if not torch.isfinite(network(batch.images)).all():
+            return nan
         return _log_determinant(torch.from_numpy(agreements(codes))) if codes else -inf
 
 
@@ -184,4 +185,5 @@ def _leave_out(_module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) 
 
 
 def _log(value: float) -> float:
-    return log(value) if value > 0 else -inf
+    """Minus infinity for 0; what is no number stays none."""
+    return -inf if value == 0 else log(value) if value > 0 else nan

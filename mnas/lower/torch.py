@@ -59,7 +59,8 @@ class _Conv(nn.Conv2d):
         super().__init__(x.c, layer.out, layer.kernel, stride, inner, dilation, layer.groups, layer.bias)
         self.outer = None if symmetric else (left, right, top, bottom)
         depthwise = layer.groups == x.c == layer.out and not layer.bias and stride == (1, 1) and symmetric
-        self.dilated = depthwise and dilation[0] == dilation[1] > 1
+        odd = all(k % 2 for k in layer.kernel)
+        self.dilated = depthwise and odd and dilation[0] == dilation[1] > 1
         _initialise(self, he_std(layer, x), generator)
 
     def reset_parameters(self) -> None:

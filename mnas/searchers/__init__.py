@@ -1,7 +1,8 @@
-"""Searching: rewards, searchers, the loop that runs them, and what they leave; `darts` is loaded when first used."""
+"""Searching: rewards, searchers, the loop that runs them, and what they leave; what needs torch is loaded when used."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mnas.searchers.api import make_evaluator as make_evaluator
@@ -28,6 +29,8 @@ from mnas.searchers.trial import Trial as Trial
 
 if TYPE_CHECKING:
     from mnas.searchers.gradients.search import darts as darts
+    from mnas.searchers.sharing.search import tunas as tunas
+    from mnas.searchers.sharing.settings import TunasSettings as TunasSettings
 
 
 def __getattr__(name: str) -> Any:
@@ -35,4 +38,7 @@ def __getattr__(name: str) -> Any:
         from mnas.searchers.gradients.search import darts
 
         return darts
+    if name in ("tunas", "TunasSettings"):
+        module = "search" if name == "tunas" else "settings"
+        return getattr(import_module(f"mnas.searchers.sharing.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

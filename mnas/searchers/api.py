@@ -8,20 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from mnas.errors import ConfigError
-from mnas.evaluate import Evaluator, LocalExecutor, Scorer, dataset, evaluators, tells_spellings
+from mnas.evaluate import Evaluator, Scorer, dataset, evaluators, tells_spellings, usual_reward
 from mnas.latency import LatencyTable, OnMissing, load_table
 from mnas.progress import Progress
 from mnas.searchers.config import SearchConfig, make_config
 from mnas.searchers.gradients.found import DARTS, Found, search_of
 from mnas.searchers.objective import Objective
 from mnas.searchers.options import check_options, parameters
+from mnas.searchers.preparing import executor_of
 from mnas.searchers.reward import make_reward
 from mnas.searchers.run import Run, finalists_into, search_into
 from mnas.searchers.searcher import HasEntropy, Searcher, make_searcher
+from mnas.searchers.sharing import TUNAS
+from mnas.searchers.sharing import search_of as tunas_of
 from mnas.searchers.tally import Tally
 from mnas.searchers.trial import Trial
 from mnas.spaces import SearchSpace
 from mnas.spaces import space as make_space
+
+_REWARD = "asymmetric"
+"""The reward of evaluators that do not ask for another."""
 
 
 def search(
@@ -35,7 +41,7 @@ def search(
     trials: int = 100,
     finalists: int = 0,
     seed: int = 0,
-    reward: str = "asymmetric",
+    reward: str | None = None,
     alpha: float | None = None,
     beta: float | None = None,
     accuracy_power: float | None = None,
@@ -64,14 +70,17 @@ def search(
         trials: number of networks to evaluate; repeats and infeasible networks are free.
         finalists: evaluate so many of the best again, by a dearer evaluator; the answer is then the best of them.
         seed: of the searcher and the evaluations.
-        reward: "asymmetric", "absolute", "soft" or "hard" (see `make_reward`).
+        reward: "asymmetric", "absolute", "soft" or "hard" (see `make_reward`); if not given "asymmetric", but
+            "absolute" for evaluator "supernet" and searcher "tunas".
         alpha: exponent within the target, in place of the reward's own.
         beta: exponent or slope beyond the target, in place of the reward's own.
         accuracy_power: the accuracy counts to this power in the reward, in place of 1.
         searcher: "surrogate", "reinforce", "ppo", "evolution", "local", "random" or "optuna" (see `make_searcher`), or
-            "darts", which finds one network by gradients and evaluates that (see `darts`).
+            "darts" (gradients, see `darts`) or "tunas" (reinforcement learning over shared weights, see
+            `tunas`), which find one network and evaluate that.
         searcher_options: its options.
-        evaluator: "proxy" (a short training), "naswot" (a training-free score) or "table" (a table of results).
+        evaluator: "proxy" (a short training), "supernet" (weights that all networks share, trained first), "naswot" (a
+            training-free score) or "table" (a table of results).
         evaluator_options: its options, such as {"images": 10000, "epochs": 6}.
         finalists_evaluator: the dearer evaluator.
         finalists_options: its options.
@@ -150,6 +159,7 @@ def make_evaluator(config: SearchConfig) -> Evaluator:
         "classes": config.classes,
         "image_size": config.image_size,
         "channels": config.channels,
+        "seed": config.seed,
     }
     given = {name: value for name, value in shared.items() if name in parameters(factory)}
     options = check_options(f"evaluator {config.evaluator!r}", factory, config.evaluator_options, reserved=shared)
@@ -175,7 +185,11 @@ def _search(
         latency_model.check_covers(space)
     evaluator, dearer = make_evaluator(config), make_evaluator(config.for_finalists()) if config.finalists else None
     reward = make_reward(
-        config.reward, config.target_ms, alpha=config.alpha, beta=config.beta, accuracy_power=config.accuracy_power
+        config.reward or _REWARD,
+        config.target_ms,
+        alpha=config.alpha,
+        beta=config.beta,
+        accuracy_power=config.accuracy_power,
     )
     objective = Objective(
         space, latency_model, reward, config.target_ms, config.train_infeasible, tells_spellings(evaluator),
@@ -187,9 +201,13 @@ def _search(
         objective = replace(objective, train_infeasible=True)  # there is nothing else to evaluate
         table = latency_model if isinstance(latency_model, LatencyTable) else None
         searcher = Found(search_of(config, space, table, folder, progress))
+    elif config.searcher == TUNAS:
+        config = config.model_copy(update={"trials": 1, "batch": 1})
+        objective = replace(objective, train_infeasible=True)
+        searcher = Found(tunas_of(config, objective, folder, progress))
     else:
         searcher = make_searcher(config.searcher, space, config.seed, config.searcher_options, objective)
-    with LocalExecutor(evaluator, config.workers) as executor:
+    with executor_of(evaluator, config.workers, folder, progress) as executor:
         run = search_into(
             folder,
             config,
@@ -201,7 +219,7 @@ def _search(
     if dearer is None:
         return run
     objective = replace(objective, spellings=tells_spellings(dearer), squash=_squash(dearer))
-    with LocalExecutor(dearer, config.workers) as executor:
+    with executor_of(dearer, config.workers, folder / "finalists", progress) as executor:
         notes = _Notes(config.finalists, None, progress) if progress else None
         return finalists_into(folder, objective=objective, executor=executor, progress=notes)
 
@@ -211,12 +229,15 @@ def _squash(evaluator: Evaluator) -> Callable[[float], float] | None:
 
 
 def _completed(config: SearchConfig) -> SearchConfig:
-    """Fill in what the data decides, if there is any.
+    """Fill in what the evaluator and the data decide, if there is any.
 
     Raises:
         ConfigError: no data where the evaluator needs some, another number of classes than the data's, channels that
             its images cannot be given, or images that are not square and no size given.
     """
+    if config.reward is None:
+        usual = "absolute" if config.searcher == TUNAS else usual_reward(evaluators[config.evaluator])
+        config = config.model_copy(update={"reward": usual or _REWARD})
     if config.data is None:
         for name in (config.evaluator, *[config.finalists_evaluator] * (config.finalists > 0)):
             if "data" in parameters(evaluators[name]):

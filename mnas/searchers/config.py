@@ -28,7 +28,7 @@ class SearchConfig(BaseModel):
         table: path or name of the latency table.
         on_missing: "estimate" the rows that the table lacks, or raise an "error".
         target_ms: the latency target.
-        reward: name of the reward.
+        reward: name of the reward; if not given "asymmetric", but "absolute" for evaluator supernet and searcher tunas.
         alpha: the reward's alpha, in place of its own.
         beta: the reward's beta, in place of its own.
         accuracy_power: the accuracy counts to this power in the reward, in place of 1.
@@ -58,7 +58,7 @@ class SearchConfig(BaseModel):
     table: str
     on_missing: Literal["error", "estimate"] = "error"
     target_ms: float = Field(gt=0)
-    reward: str = "asymmetric"
+    reward: str | None = None
     alpha: float | None = Field(None, le=0)
     beta: float | None = Field(None, le=0)
     accuracy_power: float | None = Field(None, gt=0)

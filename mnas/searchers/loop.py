@@ -19,7 +19,7 @@ from mnas.searchers.feasibility import check_feasible
 from mnas.searchers.journal import Journal
 from mnas.searchers.objective import Objective
 from mnas.searchers.searcher import Searcher
-from mnas.searchers.tally import Tally
+from mnas.searchers.tally import Tally, contenders
 from mnas.searchers.trial import Status, Trial
 from mnas.spaces import Encoding
 
@@ -114,7 +114,8 @@ def evaluate_finalists(
         trials: of the search.
         objective: that of the search; its `squash` is that of the dearer evaluator.
         executor: evaluates networks, dearly.
-        finalists: number of networks: those of the highest rewards among the feasible ones, or all if there are fewer.
+        finalists: number of networks: those of the highest rewards among the feasible ones, or all if there are fewer;
+            spellings that are one network to the dearer evaluator count once.
         seed: of the evaluations.
         journal: where finalists are kept; a network that it holds is not evaluated again.
         progress: called with every finalist, best first, also with those of the journal.
@@ -125,21 +126,23 @@ def evaluate_finalists(
     Raises:
         ConfigError: the journal's latencies are not those of this latency model.
     """
-    known = [t for t in Tally(trials).evaluated.values() if t.value is not None and objective.feasible(t.latency)]
-    best = sorted(known, key=lambda trial: -trial.reward)[:finalists]
-    asked = [_price(objective, trial.encoding, seed) for trial in best]
+    asked: dict[Architecture, _Candidate] = {}
+    for trial in contenders(trials, objective.target_ms):
+        candidate = _price(objective, trial.encoding, seed)
+        asked.setdefault(candidate.architecture, candidate)
+        if len(asked) == finalists:
+            break
     state = _State(objective)
     for trial in journal.trials if journal else ():
         state.keep(trial)
     before = state.tally.evaluated.copy()
-    for candidate in asked:
-        if candidate.architecture in before:
-            _check_replay(candidate, before[candidate.architecture])
-    new = state.evaluate([candidate for candidate in asked if candidate.architecture not in before], executor)
+    for architecture in asked.keys() & before.keys():
+        _check_price(asked[architecture], before[architecture])
+    new = state.evaluate([asked[architecture] for architecture in asked if architecture not in before], executor)
     out = []
-    for candidate in asked:
-        if candidate.architecture in before:
-            out.append(before[candidate.architecture])
+    for architecture in asked:
+        if architecture in before:
+            out.append(before[architecture])
         else:
             out.append(next(new))
             if journal:
@@ -176,6 +179,11 @@ def _check_replay(candidate: _Candidate, trial: Trial) -> None:
             f"trial {trial.index} of the journal is {trial.encoding} with seed {trial.seed}, but this search asks "
             f"{candidate.encoding} with seed {candidate.seed}: settings or version differ; start a new run"
         )
+    _check_price(candidate, trial)
+
+
+def _check_price(candidate: _Candidate, trial: Trial) -> None:
+    """Check that a network costs what it did when it was tried."""
     if not all(math.isclose(*pair, rel_tol=1e-6) for pair in zip(candidate.latency, trial.latency, strict=True)):
         raise ConfigError(
             f"trial {trial.index} of the journal was priced {trial.latency.ms:.4g} ms, the latency model now says "

@@ -23,7 +23,7 @@ from mnas.searchers.loop import evaluate_finalists, search
 from mnas.searchers.objective import Objective
 from mnas.searchers.pareto import front
 from mnas.searchers.searcher import Searcher
-from mnas.searchers.tally import Tally
+from mnas.searchers.tally import Tally, contenders
 from mnas.searchers.trial import Status, Trial
 from mnas.spaces import SearchSpace
 from mnas.spaces import space as make_space
@@ -39,8 +39,8 @@ class Run:
         folder: where it is.
         config: its settings, with what the data decided filled in.
         trials: all trials, in the order asked.
-        finalists: those of its networks that were evaluated again, more dearly; where there are any, the answer is
-            among them.
+        finalists: those of its networks that were evaluated again, more dearly. Where there are any, the answer is
+            among the best of the trials, as many as the settings say.
     """
 
     folder: Path
@@ -93,12 +93,20 @@ class Run:
         """What the values of `feasible` and `front` are: "accuracy", or else the name of a score."""
         if not any(trial.status == "scored" for trial in self._judged):
             return "accuracy"
-        known = self.config.for_finalists() if self._judged is self.finalists else self.config
+        known = self.config if self._judged is self.trials else self.config.for_finalists()
         return str(known.evaluator_options.get("score", known.evaluator))
 
     @property
     def _judged(self) -> tuple[Trial, ...]:
-        return self.finalists if any(trial.value is not None for trial in self.finalists) else self.trials
+        chosen = self._chosen
+        return chosen if any(trial.value is not None for trial in chosen) else self.trials
+
+    @cached_property
+    def _chosen(self) -> tuple[Trial, ...]:
+        """The finalists that the trials and the settings ask for; others are of a time when there were fewer trials."""
+        known = {trial.architecture.canonical(): trial for trial in self.finalists}
+        asked = dict.fromkeys(t.architecture.canonical() for t in contenders(self.trials, self.config.target_ms))
+        return tuple(known[network] for network in asked if network in known)[: self.config.finalists]
 
     def best(self) -> Trial:
         """The feasible trial of the highest reward; of equal ones the first.
@@ -108,7 +116,7 @@ class Run:
         """
         feasible = self.feasible
         if not feasible:
-            errors = [trial.error for trial in self.trials if trial.error]
+            errors = [trial.error for trial in (*self._chosen, *self.trials) if trial.error]
             reason = f"; the first failure: {errors[0]}" if errors else ""
             raise CheckError(
                 f"{self.folder} has no evaluated network within {self.config.target_ms:g} ms "
@@ -128,8 +136,13 @@ class Run:
         """One line: how many trials of each status, of how many evaluations, and whether the search gave up."""
         counted = ", ".join(f"{n} {status}" for status, n in self.counts().items() if n)
         end = "; the searcher found nothing new within the target and gave up" if self.exhausted else ""
-        finalists = f"; {len(self.finalists)} finalists" if self.finalists else ""
-        return f"{self.evaluations} of {self.config.trials} evaluations; trials: {counted}{end}{finalists}"
+        return f"{self.evaluations} of {self.config.trials} evaluations; trials: {counted}{end}{self._finals}"
+
+    @property
+    def _finals(self) -> str:
+        errors = [trial.error for trial in self._chosen if trial.error]
+        failed = f", {len(errors)} of them failed ({errors[0]})" if errors else ""
+        return f"; {len(self._chosen)} finalists{failed}" if self._chosen else ""
 
 
 def search_into(

@@ -11,6 +11,13 @@ PATIENCE = 200
 """Batches in a row without a network to train after which a search gives up."""
 
 
+def contenders(trials: Iterable[Trial], target_ms: float) -> list[Trial]:
+    """The first trial of every network that was evaluated and is within the target, by falling reward."""
+    evaluated = Tally(trials).evaluated.values()
+    known = [trial for trial in evaluated if trial.value is not None and trial.latency.high_ms <= target_ms]
+    return sorted(known, key=lambda trial: -trial.reward)
+
+
 class Tally:
     """Counts trials as they come, in the order asked.
 

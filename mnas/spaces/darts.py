@@ -107,7 +107,12 @@ class DartsSpace:
         return self._relaxed(self.stack)
 
     def relax(self, cells: int | None = None, channels: int | None = None) -> Relaxation:
-        """The same in the stack that is searched (see `RelaxedSpace`)."""
+        """The same in the stack that is searched (see `RelaxedSpace`), of at least 3 cells."""
+        if cells is not None and cells < 3:
+            raise ConfigError(
+                f"of {cells} cells every one is a reduction, and normal cells would get no gradient: search with at "
+                "least 3 cells"
+            )
         c = self.searched.c if channels is None else channels
         return self._relaxed(replace(self.searched, c=c, cells=self.searched.cells if cells is None else cells))
 
@@ -173,7 +178,7 @@ def darts(classes: int = 10, image_size: int = 32, channels: int = 3) -> SearchS
 @spaces.register("darts-imagenet")
 def darts_imagenet(classes: int = 1000, image_size: int = 224, channels: int = 3) -> SearchSpace:
     """The same in the network of ImageNet's mobile setting: 14 cells of 48 channels, the stem at stride 8."""
-    return DartsSpace("darts-imagenet", _input(image_size, channels), classes, IMAGENET, Stack(16, 8, "imagenet"))
+    return DartsSpace("darts-imagenet", _input(image_size, channels, 17), classes, IMAGENET, Stack(16, 8, "imagenet"))
 
 
 @spaces.register("darts-small")
@@ -183,7 +188,7 @@ def darts_small(classes: int = 10, image_size: int = 28, channels: int = 1) -> S
     return DartsSpace("darts-small", _input(image_size, channels), classes, *stem)
 
 
-def _input(image_size: int, channels: int) -> Shape:
-    if image_size < 8:
-        raise ConfigError(f"image_size must be at least 8 pixels for this space, got {image_size}")
+def _input(image_size: int, channels: int, least: int = 8) -> Shape:
+    if image_size < least:
+        raise ConfigError(f"image_size must be at least {least} pixels for this space, got {image_size}")
     return Shape(channels, image_size, image_size)

@@ -124,6 +124,8 @@ IMAGENET = Stack(48, 14, "imagenet")
 
 def edge(op: str, c: int, s: int) -> Op:
     """The op of an edge between maps of `c` channels at stride `s` (1 or 2); ConfigError for an unknown name."""
+    if op not in OPS:
+        raise ConfigError(f"no edge op {op!r} in a genotype; known: {', '.join(OPS)}")
     kind, _, size = op.partition("_")
     match kind:
         case "none":
@@ -134,17 +136,15 @@ def edge(op: str, c: int, s: int) -> Op:
             return PoolOp("max" if kind == "max" else "avg", 3, s)
         case "sep":
             return Sep(int(size[-1]), s)
-        case "dil":
-            return Dil(int(size[-1]), s)
         case _:
-            raise ConfigError(f"no edge op {op!r} in a genotype; known: {', '.join(OPS)}")
+            return Dil(int(size[-1]), s)
 
 
 def network(genotype: Genotype, stack: Stack = CIFAR, *, x: Shape, classes: int) -> Architecture:
     """Stack the cells of a genotype; the auxiliary tower of the paper is a training device and absent.
 
     Raises:
-        ConfigError: an unknown op, or a node that reads a later one.
+        ConfigError: an unknown op, an odd number of edges, or a node that does not read an earlier one.
     """
     nodes = list(stack.stem_nodes)
 
@@ -156,9 +156,11 @@ def network(genotype: Genotype, stack: Stack = CIFAR, *, x: Shape, classes: int)
     for place in stack.places:
         states = [append(align, source) for align, source in zip(place.aligns, (before, last), strict=True)]
         edges = genotype.reduce if place.reduction else genotype.normal
+        if len(edges) % 2:
+            raise ConfigError(f"a cell's nodes have two edges each, these are {len(edges)}: {edges}")
         for pair in zip(edges[::2], edges[1::2], strict=True):
-            if max(value for _, value in pair) >= len(states):
-                raise ConfigError(f"node {len(states) - 2} of a cell cannot read a later value: {pair}")
+            if not all(0 <= value < len(states) for _, value in pair):
+                raise ConfigError(f"node {len(states) - 2} of a cell reads values 0..{len(states) - 1}, not {pair}")
             ends = [append(edge(op, place.c, place.stride(i)), states[i]) for op, i in pair]
             states.append(append(Identity(), *ends))
         before, last = last, append(Identity(), *states[2:], join="cat")
@@ -176,6 +178,8 @@ def genotype_of(architecture: Architecture) -> Genotype:
     """
     plain = architecture.canonical()
     ends = [value for value, node in enumerate(plain.nodes, start=1) if node.join == "cat"]
+    if not ends:
+        raise ConfigError("not a network of DARTS cells: no value is put together of others")
     aligned = (value for value, node in enumerate(plain.nodes, start=1) if isinstance(node.op, Align))
     start = next(aligned, 0)
     before, last = max(1, start - 2), start - 1

@@ -194,7 +194,7 @@ class MnasNetSpace:
             ]
             if shallow:
                 mixed.append(Candidate(Identity(), source + j, ((numbers["depth"], shallow),)))
-            mixtures.append(Mixture(tuple(mixed), widths=Widths(numbers["width"], widths)))
+            mixtures.append(Mixture(tuple(mixed), widths=Widths(numbers["width"], widths, read=j > 0)))
             x = mixed[0].op.out_shape(x)
         return mixtures, x
 

@@ -33,10 +33,17 @@ class Candidate:
 
 
 class Widths(NamedTuple):
-    """A decision on the number of channels: those of every option, of which the candidates have the most."""
+    """A decision on the number of channels.
+
+    Attributes:
+        decision: which.
+        channels: those of every option, of which the candidates have the most.
+        read: whether the value that the candidates read was weighted by it before.
+    """
 
     decision: int
     channels: tuple[int, ...]
+    read: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,7 @@ class RelaxedSpace(SearchSpace, Protocol):
         """The same decisions in a network that is small enough to be trained.
 
         Args:
-            cells: stack so many cells, in place of the space's own choice.
+            cells: stack so many cells, counted as the space counts them, in place of its own choice.
             channels: width of the first cells, in place of the space's own choice.
 
         Raises:

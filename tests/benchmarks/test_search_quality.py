@@ -119,7 +119,7 @@ def test_networks_are_told_apart_as_the_table_does(table: Path) -> None:
         network, row = recorded.decode(encoding), frame.loc["".join(map(str, encoding))]
         assert recorded.predict(network).high_ms == row["phone_ms"]
         (outcome,) = recorded.map([(network, 0)])
-        assert outcome.accuracy == pytest.approx(row["valid"] / 100)
+        assert outcome.value == pytest.approx(row["valid"] / 100)
 
 
 def test_what_is_unknown_or_out_of_reach_is_named(table: Path) -> None:

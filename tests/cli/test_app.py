@@ -53,7 +53,11 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         ([], 2, "Usage"),
         (["fly"], 2, "No such command 'fly'"),
         (["profile", "-o", "t"], 2, "give --space, --arch or both"),
-        (["profile", "--space", "nowhere", "-o", "t"], 2, "unknown search space 'nowhere'; known: darts, darts-imagenet"),
+        (
+            ["profile", "--space", "nowhere", "-o", "t"],
+            2,
+            "unknown search space 'nowhere'; known: darts, darts-imagenet",
+        ),
         (["predict", "mnasnet-a1", "--table", "nowhere"], 2, "no latency table nowhere; in ./latency_tables: none;"),
         (["search", "--trials", "3"], 2, "give the run folder"),
         (["export", "nothing-here"], 2, "no run folder, checkpoint, model, architecture file or published network"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from mnas.evaluate.evaluator import describe, restore
 from mnas.evaluate.scoring import LOWEST
 from mnas.evaluate.untrained import naswot
 from mnas.ir import Architecture
+from mnas.lower.torch import TorchNetwork, build
 
 SMALL = Architecture.parse("input 1x8x8\nconv_c8_s2\nhead_c16_n10")
 WIDE = Architecture.parse("input 1x8x8\nconv_c24\nhead_c64_n10")
@@ -57,6 +59,21 @@ def test_images_are_brought_to_the_networks_input() -> None:
 def test_minus_infinity_is_told_as_the_lowest_number() -> None:
     assert FAST(LINEAR, 0) == LOWEST  # it has no units
     assert 0 < FAST.squash(LOWEST) < FAST.squash(-700 * 128)
+
+
+@pytest.mark.parametrize("score", ["naswot", "synflow", "grad-norm"])
+def test_values_that_overflow_fail(score: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def huge(architecture: Architecture, seed: int) -> TorchNetwork:
+        network = build(architecture, seed)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.mul_(float("inf"))
+        return network
+
+    monkeypatch.setattr("mnas.evaluate.untrained.build", huge)
+    evaluator = ScoreEvaluator("digits", score=score, images=8)
+    with pytest.raises(EvaluationError, match=f"{score} is (nan|inf): the network's values overflow"):
+        evaluator(SMALL, 0)
 
 
 def test_what_is_no_number_fails(monkeypatch: pytest.MonkeyPatch) -> None:

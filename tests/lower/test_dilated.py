@@ -38,8 +38,9 @@ def test_second_derivatives() -> None:
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("groups", [1, 4])
 @pytest.mark.parametrize("size", [4, 7, 8])
-def test_a_built_convolution_is_the_dilated_one(stride: int, groups: int, size: int) -> None:
-    x, layer = Shape(4, size, size), Conv(4, (3, 3), (stride, stride), (2, 2), groups=groups)
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_a_built_convolution_is_the_dilated_one(stride: int, groups: int, size: int, k: int) -> None:
+    x, layer = Shape(4, size, size), Conv(4, (k, k), (stride, stride), (2, 2), groups=groups)
     module = build_layer(layer, x, torch.Generator().manual_seed(0))
     images = torch.randn(2, *x, generator=torch.Generator().manual_seed(1))
     (top, bottom), (left, right) = same(x, layer.kernel, layer.stride, layer.dilation)

@@ -15,10 +15,12 @@ from mnas.errors import ConfigError
 from mnas.evaluate import ScoreEvaluator, evaluators
 from mnas.ir import Architecture
 from mnas.searchers import Objective, Run, api, make_config, search_run
-from mnas.searchers.journal import read_trials
+from mnas.searchers.journal import Journal, read_trials
 from mnas.searchers.loop import evaluate_finalists, search
+from mnas.searchers.reward import make_reward
 from mnas.searchers.run import finalists_into, search_into
 from mnas.searchers.trial import Trial
+from mnas.spaces import space
 from tests.searchers.fakes import (
     TARGET_MS,
     MacsLatency,
@@ -166,6 +168,10 @@ def test_more_finalists_and_more_trials_keep_what_was_trained(tmp_path: Path) ->
     known = {trial.architecture for trial in run.finalists[:4]}
     assert not known & {architecture for architecture, _ in longer.jobs}
     assert len(run.finalists) == 4 + len(longer.jobs)
+    direct = scored_run(tmp_path.with_name("direct"), trials=20, finalists=4)
+    assert run.summary() == direct.summary()
+    assert [trial.architecture for trial in run.front()] == [trial.architecture for trial in direct.front()]
+    assert run.best().architecture == direct.best().architecture
     with pytest.raises(ConfigError, match=r"finalists \(4 there, 3 here\)"):
         scored_run(tmp_path, trials=20, finalists=3)
     with pytest.raises(ConfigError, match=r"finalists_options .*use another folder"):
@@ -183,6 +189,26 @@ def test_finalists_that_fail_leave_the_answer_to_the_others(tmp_path: Path) -> N
     assert {trial.status for trial in run.finalists} == {"failed"}
     assert run.best().score is not None
     assert run.value_name == "naswot"
+    assert run.summary().endswith("; 2 finalists, 2 of them failed (RuntimeError: out of luck)")
+
+
+def test_spellings_that_are_one_network_to_the_trainer_are_one_finalist(tmp_path: Path) -> None:
+    """As after a search of a table of results, whose cells are told apart by their spelling."""
+    cells = space("nasbench201")
+    spelled = Objective(cells, MacsLatency(), make_reward("asymmetric", 1e9), 1e9, spellings=True)
+    trainer = replace(spelled, spellings=False)
+    one, other, third = (1, 3, 1, 1, 1, 2), (1, 1, 3, 1, 1, 2), (3, 3, 3, 3, 3, 3)
+    assert trainer.network(one) == trainer.network(other)
+    assert spelled.network(one) != spelled.network(other)
+    networks = {encoding: spelled.network(encoding) for encoding in (one, other, third)}
+    trials = [
+        Trial(i, encoding, network, 0.9 - i / 10, spelled.price(network), 0.9 - i / 10, i, "trained")
+        for i, (encoding, network) in enumerate(networks.items())
+    ]
+    for _ in range(2):
+        with Journal(tmp_path / "finalists.jsonl") as journal:
+            found = evaluate_finalists(trials, trainer, ToyExecutor(), finalists=2, journal=journal)
+        assert [trial.encoding for trial in found] == [one, third]
 
 
 def test_progress_sees_every_finalist(tmp_path: Path) -> None:

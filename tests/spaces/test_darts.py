@@ -9,7 +9,18 @@ from mnas.errors import ConfigError
 from mnas.ir import Architecture, Shape
 from mnas.spaces import EncodingSpace, sample, size, space
 from mnas.spaces.darts import DartsSpace
-from mnas.spaces.genotype import DARTS_V1, DARTS_V2, IMAGENET, OPS, Edges, Genotype, Stack, genotype_of, network
+from mnas.spaces.genotype import (
+    DARTS_V1,
+    DARTS_V2,
+    IMAGENET,
+    OPS,
+    Edges,
+    Genotype,
+    Stack,
+    edge,
+    genotype_of,
+    network,
+)
 from mnas.spaces.reference import reference
 
 SMALL = DartsSpace("small", Shape(1, 12, 12), 5, Stack(4, 4, "strided"), Stack(2, 3))
@@ -96,12 +107,39 @@ def test_cells_that_are_not_of_the_space(edges: Edges) -> None:
 def test_unknown_ops_and_sizes() -> None:
     with pytest.raises(ConfigError, match="no edge op 'conv' in a genotype; known: none, max_pool_3x3"):
         network(Genotype((("conv", 0), ("none", 1)), ()), x=Shape(3, 8, 8), classes=2)
-    with pytest.raises(ConfigError, match="node 0 of a cell cannot read a later value"):
+    with pytest.raises(ConfigError, match=r"node 0 of a cell reads values 0\.\.1, not"):
         network(Genotype((("none", 0), ("none", 2)), ()), x=Shape(3, 8, 8), classes=2)
     with pytest.raises(ConfigError, match="at least 2 channels and 1 cell, got 1 and 0"):
         Stack(1, 0)
     with pytest.raises(ConfigError, match="image_size must be at least 8"):
         space("darts", image_size=4)
+
+
+@pytest.mark.parametrize("op", ["sep", "sep_conv_x", "max_pool_5x5", "skip_foo", "dil_conv_3x5", ""])
+def test_ops_of_edges_are_taken_at_their_word(op: str) -> None:
+    with pytest.raises(ConfigError, match=r"no edge op .* known: none, "):
+        edge(op, 8, 1)
+
+
+@pytest.mark.parametrize("edges", [(("skip_connect", 0),), (("skip_connect", -1), ("skip_connect", 0))])
+def test_cells_that_cannot_be_stacked(edges: Edges) -> None:
+    with pytest.raises(ConfigError, match=r"two edges each|reads values 0"):
+        network(Genotype(edges, edges), x=Shape(3, 32, 32), classes=10)
+
+
+def test_other_networks_have_no_genotype() -> None:
+    for name in ("mnasnet-small", "nasbench201"):
+        other = space(name)
+        with pytest.raises(ConfigError, match="not a network of DARTS cells"):
+            genotype_of(other.decode((1,) * len(other.choices)))
+
+
+def test_images_that_are_too_small_for_the_stem() -> None:
+    with pytest.raises(ConfigError, match="image_size must be at least 17 pixels"):
+        space("darts-imagenet", image_size=16)
+    small = space("darts-imagenet", image_size=17)
+    (encoding,) = sample(small, np.random.default_rng(0), 1).tolist()
+    assert small.decode(tuple(encoding)).y == Shape(1000, 1, 1)
 
 
 def test_the_two_strongest_edges_are_kept_with_their_strongest_op_but_none() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,10 @@ class SearchData:
     def shape(self) -> Shape:
         """Shape of one image."""
         return self.train.shape
+
+    def first(self, train: int, validation: int = 1) -> SearchData:
+        """The first images of both splits; all where there are fewer."""
+        return replace(self, train=self.train.first(train), validation=self.validation.first(validation))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

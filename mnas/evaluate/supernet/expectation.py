@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mnas.errors import ConfigError
 from mnas.evaluate.supernet.mixing import Decisions
@@ -49,11 +49,10 @@ def expect(space: RelaxedSpace, table: LatencyTable) -> Expectation:
     return MixtureExpectation(space, table)
 
 
-class ChainExpectation(nn.Module):
+class ChainExpectation:
     """Exact, over a space of chains whose choices are the decisions."""
 
     def __init__(self, space: ChainSpace, compiled: ChainPrices, table: LatencyTable) -> None:
-        super().__init__()
         fit = table.calibration
         self._overhead = fit.overhead_ms
         self._choices = space.segments
@@ -68,7 +67,7 @@ class ChainExpectation(nn.Module):
                 following = int(np.prod([self._counts[choice] for choice in space.segments[i + 1]]))
                 self._after.append(torch.from_numpy(segment.after // following))
 
-    def forward(self, probabilities: Tensor) -> Tensor:
+    def __call__(self, probabilities: Tensor) -> Tensor:
         """See `Expectation`."""
         probabilities = probabilities.cpu()
         total = torch.full((), self._overhead, dtype=probabilities.dtype)
@@ -85,11 +84,10 @@ class ChainExpectation(nn.Module):
         return total
 
 
-class MixtureExpectation(nn.Module):
+class MixtureExpectation:
     """A sum over the nodes of the space's relaxation at its own size (see the module)."""
 
     def __init__(self, space: RelaxedSpace, table: LatencyTable) -> None:
-        super().__init__()
         relaxation, fit, row_ms = space.priced, table.calibration, table.row_ms
         if any(mixture.widths for mixture in relaxation.mixtures):
             raise ConfigError(f"space {space.name} decides on widths and has too many options to tabulate its latency")
@@ -121,7 +119,7 @@ class MixtureExpectation(nn.Module):
         self._fixed, self._ms, self._there = fixed, ms, there
         self._kept = torch.tensor([mixture.kept for mixture in relaxation.mixtures], dtype=torch.float64)
 
-    def forward(self, probabilities: Tensor) -> Tensor:
+    def __call__(self, probabilities: Tensor) -> Tensor:
         """See `Expectation`."""
         weights = self._decisions.weights(probabilities.cpu())
         ms, there, kept = (each.to(weights.dtype) for each in (self._ms, self._there, self._kept))

@@ -34,10 +34,7 @@ class Halves:
     """
 
     def __init__(self, data: SearchData, x: Shape, images: int, batch: int, torch_device: str = "cpu") -> None:
-        few = SearchData(
-            data.name, data.train.first(images), data.validation.first(1), data.classes, data.mean, data.std
-        )
-        fitting = adapt(few, x)
+        fitting = adapt(data.first(images), x)
         half = len(fitting.train) // 2
         if half < batch:
             raise DataError(

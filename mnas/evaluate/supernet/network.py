@@ -33,7 +33,7 @@ class Supernet(nn.Module):
             names = ", ".join(each.name for each in relaxation.undecided[:3])
             raise ConfigError(
                 f"{len(relaxation.undecided)} decisions would get no gradient, as nothing in this network depends on "
-                f"them ({names}, ...): of two cells or one, every cell is a reduction; search with at least 3 cells"
+                f"them: {names}, ..."
             )
         self.relaxation = relaxation
         self.decisions = Decisions(relaxation)
@@ -94,7 +94,9 @@ class Mixed(nn.Module):
         y = mix(weights[self.numbers], terms)
         if self.widths:
             options = probabilities[self.widths.decision, : len(self.widths.channels)]
-            y = y * (options @ self.counted.to(options.dtype))[:, None, None]
+            share = (options @ self.counted.to(options.dtype))[:, None, None]
+            # what was weighted before, and is handed on by identities and residuals, is not weighted again
+            y = torch.lerp(values[self.sources[0]], y, share) if self.widths.read else y * share
         return y
 
 

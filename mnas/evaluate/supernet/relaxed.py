@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812 (torch's own abbreviation)
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mnas.errors import EvaluationError
+from mnas.errors import ConfigError, EvaluationError
 from mnas.evaluate.supernet.bilevel import Loss, Training, Unrolled, dominant_eigenvalue, first_order, second_order
 from mnas.evaluate.supernet.expectation import Expectation
 from mnas.evaluate.supernet.network import Supernet
@@ -115,7 +115,8 @@ class RelaxedNetwork:
         """Move logits and weights once.
 
         In the second order the weights take the very step that the logits looked ahead to: their gradient is that
-        before the step of the logits, and is computed once. In the first order it is taken after that.
+        before the step of the logits, and is computed once; only the clip is not looked ahead to. In the first order it
+        is taken after that.
 
         Args:
             training: moves the weights.
@@ -125,8 +126,11 @@ class RelaxedNetwork:
             latency_weight: what the expected latency, relative to the target, adds to the validation loss.
 
         Raises:
+            ConfigError: latency counts, but there is no expectation of it.
             EvaluationError: a loss or a gradient is no longer a number.
         """
+        if latency_weight and not self._expectation:
+            raise ConfigError(f"latency counts ({latency_weight:g} times), which takes its expectation: give a table")
         self._sgd.param_groups[0]["lr"] = lr
         on_training, on_validation = self._loss(training), self._loss(validation, latency_weight)
         now, loss = None, math.nan

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -139,6 +140,7 @@ class _Search:
     def run(self, folder: Path | None, progress: Progress | None, report: Callable[[Epoch], None] | None) -> Encoding:
         if folder and (folder / _CHECKPOINT).exists():
             self._load(folder / _CHECKPOINT)
+            self._report(folder)
         for epoch in self._epochs:
             if report:
                 report(epoch)
@@ -152,14 +154,17 @@ class _Search:
 
     @property
     def _collapsed(self) -> bool:
-        return bool(self._epochs) and self._epochs[-1].identity_share > self._settings.collapse
+        """Whether the last epoch is the first with too many identities, after one that moved the decisions."""
+        moved = self._epochs[self._settings.warmup :]
+        return len(moved) > 1 and moved[-1].identity_share > self._settings.collapse
 
     @property
     def _answer(self) -> Encoding:
-        last = self._epochs[-2 if self._collapsed and len(self._epochs) > 1 else -1]
-        if self._landing and self._landing.within and (last.network_ms or 0) > self._landing.target_ms:
-            return self._landing.within
-        return last.encoding
+        kept = self._epochs[:-1] if self._collapsed else self._epochs
+        last, landing = kept[-1], self._landing
+        if landing is None or (last.network_ms or 0) <= landing.target_ms:
+            return last.encoding
+        return next((each.within for each in reversed(kept) if each.within), last.encoding)
 
     @property
     def _latency_weight(self) -> float:
@@ -194,11 +199,17 @@ class _Search:
             validation_loss=validation_loss if order else None,
             entropy=model.entropy,
             identity_share=self._space.identity_share(encoding),
-            eigenvalue=model.eigenvalue(self._halves.first(), self._seed) if settings.eigenvalue else None,
+            eigenvalue=self._eigenvalue() if settings.eigenvalue else None,
             latency_weight=self._latency_weight,
             expected_ms=model.expected_ms,
             network_ms=self._high_ms(encoding) if self._table else None,
+            within=self._landing.within if self._landing else None,
         )
+
+    def _eigenvalue(self) -> float | None:
+        """None if it is no number."""
+        value = self._model.eigenvalue(self._halves.first(), self._seed)
+        return value if math.isfinite(value) else None
 
     def _high_ms(self, encoding: Encoding) -> float:
         """The upper bound of a network's latency; twice the price where the table was not fitted to such sizes."""
@@ -221,6 +232,9 @@ class _Search:
         }
         torch.save(state, buffer)
         write_bytes(folder / _CHECKPOINT, buffer.getvalue())
+        self._report(folder)
+
+    def _report(self, folder: Path) -> None:
         write_text(folder / _REPORTS, "".join(json.dumps(epoch._asdict()) + "\n" for epoch in self._epochs))
 
     def _load(self, path: Path) -> None:

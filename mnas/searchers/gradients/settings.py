@@ -30,9 +30,10 @@ class DartsSettings:
         alpha_lr: learning rate of the decisions, by Adam.
         alpha_weight_decay: of the decisions.
         latency_weight: what the expected latency, relative to the target, adds to the loss: lambda. With `land` it is
-            where lambda starts.
+            where lambda starts, at least at 0.01.
         land: let lambda follow the latency of the network found so far, so that the answer is within the target.
-        collapse: share of identities beyond which the search ends early, with the answer of the epoch before.
+        collapse: share of identities beyond which the search ends early, with the answer of the epoch before. It is
+            looked at from the second epoch on that moves the decisions.
         eigenvalue: report the dominant eigenvalue of the Hessian of the validation loss every epoch.
     """
 
@@ -64,14 +65,21 @@ class DartsSettings:
             raise ConfigError(f"{self.images} images give no batch of {self.batch} in either half; take more images")
         if not 0 <= self.warmup < self.epochs:
             raise ConfigError(f"needs epochs > warmup >= 0, got {self.epochs} and {self.warmup}")
+        if not 0 <= self.collapse <= 1:
+            raise ConfigError(f"collapse must be in 0..1, got {self.collapse}")
+        self._check_rates()
+
+    def _check_rates(self) -> None:
         for name in ("lr", "clip", "alpha_lr"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("least_lr", "weight_decay", "alpha_weight_decay", "latency_weight"):
+        for name in ("weight_decay", "alpha_weight_decay", "latency_weight"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
-        if not 0 <= self.momentum < 1 or not 0 <= self.collapse <= 1:
-            raise ConfigError(f"needs 0 <= momentum < 1 and 0 <= collapse <= 1, got {self.momentum}, {self.collapse}")
+        if not 0 <= self.least_lr <= self.lr:
+            raise ConfigError(f"least_lr must be in 0..lr, got {self.least_lr} and lr {self.lr}")
+        if not 0 <= self.momentum < 1:
+            raise ConfigError(f"momentum must be at least 0 and below 1, got {self.momentum}")
 
     def rate(self, epoch: int) -> float:
         """Learning rate of the weights in an epoch (from 0)."""
@@ -92,6 +100,7 @@ class Epoch(NamedTuple):
         latency_weight: lambda.
         expected_ms: expected latency; None without a table.
         network_ms: upper bound of the latency of the network; None without a table.
+        within: the latest network within the target, if lambda follows the latency and there was one.
     """
 
     epoch: int
@@ -104,6 +113,7 @@ class Epoch(NamedTuple):
     latency_weight: float
     expected_ms: float | None
     network_ms: float | None
+    within: Encoding | None = None
 
     def summary(self) -> str:
         """Say in one line how the search stands."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from mnas.evaluate.supernet.mixing import mix
 from mnas.evaluate.supernet.network import Mixed, Supernet
 from mnas.ir import Architecture, Node, Shape
 from mnas.lower.torch import TorchNetwork, build
-from mnas.spaces import Encoding, RelaxedSpace, sample
+from mnas.spaces import Choice, Encoding, RelaxedSpace, sample
 from mnas.spaces.darts import DartsSpace
 from mnas.spaces.genotype import NODES, OPS, Stack
 from mnas.spaces.mnasnet import MnasNetSpace
@@ -166,8 +168,32 @@ def test_pools_are_normalised_and_identities_are_not() -> None:
 
 @pytest.mark.parametrize("cells", [1, 2])
 def test_two_cells_are_both_reductions(cells: int) -> None:
-    with pytest.raises(ConfigError, match=r"14 decisions would get no gradient.*normal.0->2.*at least 3 cells"):
-        Supernet(CELLS.relax(cells=cells))
+    with pytest.raises(ConfigError, match=rf"of {cells} cells every one is a reduction.*at least 3 cells"):
+        CELLS.relax(cells=cells)
+
+
+def test_decisions_without_a_gradient_are_named() -> None:
+    relaxation = CHAIN.relax()
+    more = replace(relaxation, decisions=(*relaxation.decisions, Choice("idle", (0, 1)), Choice("fixed", (0,))))
+    with pytest.raises(ConfigError, match=r"^1 decisions would get no gradient.*depends on them: idle, \.\.\.$"):
+        Supernet(more)
+
+
+def test_a_channel_is_weighted_once_however_deep_the_block() -> None:
+    """Layers that a shallow block lacks hand the channels on as they are."""
+    network = Supernet(CHAIN.relax(), torch.Generator().manual_seed(0))
+    relaxation = network.relaxation
+    probabilities = network.decisions.probabilities(torch.zeros(network.decisions.open.shape))
+    checked = 0
+    for i, (node, mixed) in enumerate(zip(relaxation.nodes, network.nodes, strict=True)):
+        if isinstance(node, Node) or not isinstance(mixed, Mixed) or node.candidates[-1].op.name != "identity":
+            continue
+        weights = torch.zeros(len(relaxation.conditions))
+        weights[mixed.numbers[-1]] = 1
+        x = torch.randn(2, mixed.y.c, 4, 4)
+        torch.testing.assert_close(mixed([x] * (i + 1), weights, probabilities), x)
+        checked += 1
+    assert checked == 4
 
 
 def test_every_decision_gets_a_gradient() -> None:

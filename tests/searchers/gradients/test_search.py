@@ -13,7 +13,7 @@ import torch
 from mnas.errors import ConfigError, DataError, EvaluationError, FormatError, MissingLatencyError
 from mnas.latency import LatencyTable
 from mnas.searchers import DartsSettings, darts
-from mnas.searchers.gradients import Epoch
+from mnas.searchers.gradients import Epoch, Landing
 from mnas.spaces import Encoding, RelaxedSpace, space, values
 from tests.searchers.gradients.spaces import CELLS, CHAIN, FREE, images
 
@@ -103,6 +103,34 @@ def test_a_search_that_collapses_ends_early(monkeypatch: pytest.MonkeyPatch, tmp
     assert darts(CHAIN, images(), settings=settings, folder=tmp_path) == found
 
 
+def test_a_warm_up_does_not_collapse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does the first epoch that moves the decisions: there is no answer before it."""
+    monkeypatch.setattr(type(CHAIN), "identity_share", lambda self, encoding: 1.0)
+    reports: list[Epoch] = []
+    found = darts(CHAIN, images(), settings=replace(FREE, epochs=6, warmup=2, collapse=0.5), report=reports.append)
+    assert len(reports) == 4
+    assert found == reports[2].encoding
+
+
+def test_a_collapsed_network_is_no_answer_because_it_is_fast(
+    monkeypatch: pytest.MonkeyPatch, table: LatencyTable
+) -> None:
+    """The epoch before the collapse is over the target, and nothing before was within."""
+    shares = iter((0.0, 0.0, 1.0))
+    monkeypatch.setattr(type(CHAIN), "identity_share", lambda self, encoding: next(shares))
+    updates = iter(range(100))
+
+    def update(self: Landing, encoding: Encoding, high_ms: float) -> None:
+        self.within = (9,) if next(updates) >= 4 else None
+
+    monkeypatch.setattr(Landing, "update", update)
+    reports: list[Epoch] = []
+    settings = replace(FREE, epochs=5, collapse=0.5, land=True)
+    found = darts(CHAIN, images(), table=table, target_ms=1e-3, settings=settings, report=reports.append)
+    assert [epoch.within for epoch in reports] == [None, None, (9,)]
+    assert found == reports[1].encoding
+
+
 def test_lambda_lands_on_the_target(table: LatencyTable) -> None:
     """Without it the search takes a slower network; the fastest takes 0.0724 ms."""
     settings, target_ms = DartsSettings(epochs=8, images=64, batch=8, alpha_lr=0.1), 0.074
@@ -154,7 +182,7 @@ def test_latency_needs_a_table_and_a_target(table: LatencyTable) -> None:
 def test_what_cannot_be_searched() -> None:
     with pytest.raises(ConfigError, match="space nasnet cannot be searched by gradients"):
         darts(space("nasnet"), images(), settings=FREE)
-    with pytest.raises(ConfigError, match=r"decisions would get no gradient.*at least 3 cells"):
+    with pytest.raises(ConfigError, match=r"normal cells would get no gradient.*at least 3 cells"):
         darts(CELLS, images(), settings=replace(FREE, cells=2))
     with pytest.raises(ConfigError, match="space chain has 3 classes, rows has 4"):
         darts(CHAIN, images(classes=4), settings=FREE)
@@ -178,10 +206,11 @@ def test_a_search_that_diverges() -> None:
         ({"epochs": 0}, "epochs > warmup"),
         ({"warmup": 3}, "epochs > warmup"),
         ({"lr": 0.0}, "lr must be above 0"),
+        ({"least_lr": 1.0}, "least_lr must be in 0..lr, got 1.0 and lr 0.025"),
         ({"alpha_lr": float("nan")}, "alpha_lr must be above 0"),
         ({"latency_weight": -1.0}, "latency_weight must be at least 0"),
-        ({"momentum": 1.0}, "momentum < 1"),
-        ({"collapse": 1.5}, "collapse <= 1"),
+        ({"momentum": 1.0}, "momentum must be at least 0 and below 1"),
+        ({"collapse": 1.5}, "collapse must be in 0"),
     ],
 )
 def test_settings_are_checked(given: dict[str, float], message: str) -> None:

@@ -1,0 +1,51 @@
+"""How shared weights are trained; free of torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mnas.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class SupernetSettings:
+    """How to train weights that the networks of a space share: one network a step, by SGD with Nesterov momentum.
+
+    Attributes:
+        images: number of training images.
+        epochs: passes over them.
+        batch: images a step; at least 2, as batch norm needs.
+        lr: highest learning rate; a cosine to zero over the steps.
+        momentum: 0..1.
+        weight_decay: of weights of two or more axes.
+        op_warmup: share of the steps, at the beginning, in which all ops of a layer may be trained at once, their
+            outputs averaged; the chance falls in a line from 1 to 0 (TuNAS, arXiv:2008.06120, sec. 5.2).
+        filter_warmup: the same for the widest layers in place of those of the network.
+    """
+
+    images: int = 20000
+    epochs: int = 15
+    batch: int = 32
+    lr: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    op_warmup: float = 0.25
+    filter_warmup: float = 0.25
+
+    def __post_init__(self) -> None:
+        if self.batch < 2:
+            raise ConfigError(f"batch must be at least 2 images, as batch norm needs, got {self.batch}")
+        if self.images < self.batch:
+            raise ConfigError(f"{self.images} images give no batch of {self.batch}; take more images")
+        if self.epochs < 1 or not self.lr > 0 or not self.weight_decay >= 0 or not math.isfinite(self.lr):
+            raise ConfigError(
+                f"needs epochs >= 1, lr > 0 and weight_decay >= 0, got {self.epochs}, {self.lr} and {self.weight_decay}"
+            )
+        for name in ("momentum", "op_warmup", "filter_warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be in 0..1, 1 excluded, got {getattr(self, name)}")
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate of a step (from 0)."""
+        return self.lr * 0.5 * (1 + math.cos(math.pi * step / steps))

@@ -1,0 +1,215 @@
+"""Training of shared weights (ENAS, arXiv:1802.03268; TuNAS, arXiv:2008.06120): another network of the space a step."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path as FilePath
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mnas.errors import ConfigError, DataError, EvaluationError
+from mnas.evaluate.data import Dataset, SearchData, adapt, dataset
+from mnas.evaluate.oneshot.chain import Path
+from mnas.evaluate.oneshot.network import SharedNetwork
+from mnas.evaluate.oneshot.settings import SupernetSettings
+from mnas.evaluate.oneshot.storage import StoredWeights, identify, load_weights
+from mnas.evaluate.torch_device import check_torch_device
+from mnas.evaluate.training import Normalizer, threads
+from mnas.ir import Shape
+from mnas.progress import Progress
+from mnas.spaces import Encoding, SearchSpace
+
+SAVE_SECONDS = 30.0
+"""An interrupted training loses about so much work."""
+_ORDER, _DRAWS = 0, 1
+
+
+def train_supernet(
+    space: SearchSpace,
+    data: str | FilePath | Dataset | SearchData,
+    file: str | FilePath,
+    settings: SupernetSettings | None = None,
+    *,
+    seed: int = 0,
+    data_folder: str | FilePath | None = None,
+    torch_device: str = "cpu",
+    progress: Progress | None = None,
+) -> SharedNetwork:
+    """Train weights that the networks of a space share, and keep them in a file.
+
+    Where the file is of an interrupted training of the same settings, that goes on to the same result to the bit; where
+    it is of a finished one, nothing is trained. Torch uses one thread.
+
+    Args:
+        space: a `ChainSpace`.
+        data: name or path of a data set, or the data itself; only training images are looked at.
+        file: where the weights are kept, for evaluator `supernet`.
+        settings: how; `SupernetSettings()` if not given.
+        seed: of the initial weights, the networks drawn and the order of the images.
+        data_folder: where the files of a named data set are, if not in their usual place.
+        torch_device: where to train.
+        progress: told steps.
+
+    Raises:
+        ConfigError: a space whose networks cannot share, other classes than the data's, or a file of another training.
+        DataError: data that is missing, or fewer images than a batch.
+        EvaluationError: a loss is no longer a number.
+        FormatError: the file is damaged.
+    """
+    settings, file = settings or SupernetSettings(), FilePath(file)
+    check_torch_device(torch_device)
+    whole = data if isinstance(data, Dataset | SearchData) else dataset(data, folder=data_folder)
+    whole = whole.for_search() if isinstance(whole, Dataset) else whole
+    if len(whole.classes) != space.classes:
+        raise ConfigError(f"space {space.name} has {space.classes} classes, {whole.name} has {len(whole.classes)}")
+    batches = Batches(whole, space.x, settings.images, settings.batch, seed, torch_device)
+    steps, identity = settings.epochs * batches.each, identify(space, whole.name, settings, seed)
+    with threads(1):
+        trainer = Trainer(SharedNetwork(space, seed, torch_device), settings, steps)
+        if file.exists():
+            stored = load_weights(file)
+            stored.check(identity, file)
+            trainer.load(stored)
+        saved = time.monotonic()
+        while trainer.step < steps:
+            step, rng = trainer.step, np.random.default_rng((seed, _DRAWS, trainer.step))
+            loss = trainer.train(trainer.network.chain.draw(rng), *batches[step], rng)
+            if progress is not None:
+                progress(step + 1, steps, f"shared weights  loss {loss:.3f}")
+            if trainer.step == steps or time.monotonic() - saved > SAVE_SECONDS:
+                trainer.stored(identity).save(file)
+                saved = time.monotonic()
+    return trainer.network
+
+
+class Batch(NamedTuple):
+    """Normalised images (n, c, h, w) and their labels (n,)."""
+
+    images: Tensor
+    labels: Tensor
+
+
+class Batches:
+    """The training images in batches; every epoch has an order of its own, which the seed decides.
+
+    Args:
+        data: its training images are read.
+        x: the shape that they are brought to.
+        images: take the first so many.
+        batch: images in a batch; those that do not fill one are left out of the epoch.
+        seed: draws the orders.
+        torch_device: where the batches go.
+
+    Attributes:
+        each: batches in an epoch.
+
+    Raises:
+        DataError: fewer images than a batch.
+    """
+
+    def __init__(self, data: SearchData, x: Shape, images: int, batch: int, seed: int, torch_device: str) -> None:
+        few = SearchData(
+            data.name, data.train.first(images), data.validation.first(1), data.classes, data.mean, data.std
+        )
+        fitting = adapt(few, x)
+        self._split, self._batch, self._seed = fitting.train, batch, seed
+        self.each = len(self._split) // batch
+        if not self.each:
+            raise DataError(
+                f"{data.name} has {len(self._split)} training images: too few for a batch of {batch}; take a smaller "
+                "batch"
+            )
+        self._normalize = Normalizer(fitting.mean, fitting.std, torch_device)
+        self._epoch, self._order = -1, np.zeros(0, np.int64)
+
+    def __getitem__(self, step: int) -> Batch:
+        """The batch of a step, of any epoch."""
+        epoch, at = divmod(step, self.each)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = np.random.default_rng((self._seed, _ORDER, epoch)).permutation(len(self._split))
+        chosen: NDArray[np.int64] = self._order[at * self._batch : (at + 1) * self._batch]
+        images = self._normalize(self._split.images[chosen])
+        return Batch(images, torch.from_numpy(self._split.labels[chosen]).to(images.device))
+
+
+class Trainer:
+    """Takes the steps of a training.
+
+    Args:
+        network: whose weights are trained.
+        settings: how.
+        steps: of the whole training.
+
+    Attributes:
+        network: the same.
+        step: steps done.
+    """
+
+    def __init__(self, network: SharedNetwork, settings: SupernetSettings, steps: int) -> None:
+        self.network, self.step = network, 0
+        self._settings, self._steps = settings, steps
+        self._weights = network.weights.tensors
+        matrices = [weight for weight in self._weights.values() if weight.ndim > 1]
+        vectors = [weight for weight in self._weights.values() if weight.ndim <= 1]
+        groups = [
+            {"params": matrices, "weight_decay": settings.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        nesterov = settings.momentum > 0
+        self._optimizer = torch.optim.SGD(groups, settings.lr, settings.momentum, nesterov=nesterov, fused=True)
+        self._momentum = {key: torch.zeros_like(weight) for key, weight in self._weights.items()}
+        for key, weight in self._weights.items():
+            self._optimizer.state[weight]["momentum_buffer"] = self._momentum[key]
+
+    def train(self, encoding: Encoding, images: Tensor, labels: Tensor, rng: np.random.Generator) -> float:
+        """Take a step for the network of an encoding, warm-up permitting, and give the loss before it.
+
+        Args:
+            encoding: the network.
+            images: normalised, (n, c, h, w).
+            labels: (n,).
+            rng: decides on the warm-up.
+
+        Raises:
+            EvaluationError: the loss is no longer a number.
+        """
+        settings = self._settings
+        every, wide = (self._warms(share, rng) for share in (settings.op_warmup, settings.filter_warmup))
+        chain = self.network.chain
+        path: Path = chain.path(chain.widest(encoding) if wide else encoding)
+        for group in self._optimizer.param_groups:
+            group["lr"] = settings.rate(self.step, self._steps)
+        loss = nn.functional.cross_entropy(self.network(path, images, every=every), labels)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self.step += 1
+        value = loss.item()
+        if not math.isfinite(value):
+            raise EvaluationError(
+                f"the training of shared weights diverged: the loss is {value} at step {self.step} of {self._steps}; "
+                f"a learning rate of {settings.lr:g} may be too high"
+            )
+        return value
+
+    def stored(self, identity: dict[str, object]) -> StoredWeights:
+        """What the file holds of this moment."""
+        momentum = {} if self.step == self._steps else self._momentum
+        return StoredWeights(identity, self.step, self._steps, self._weights, momentum)
+
+    def load(self, stored: StoredWeights) -> None:
+        """Go on where a training was."""
+        self.network.weights.load(stored.weights)
+        self.step = stored.step
+        for key, value in stored.momentum.items():
+            self._momentum[key].copy_(value)
+
+    def _warms(self, share: float, rng: np.random.Generator) -> bool:
+        chance = 1 - self.step / (share * self._steps) if share else 0.0
+        return float(rng.random()) < chance

@@ -1,0 +1,46 @@
+"""What starts TuNAS as a run's one trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mnas.errors import ConfigError
+from mnas.progress import Progress
+from mnas.searchers.config import SearchConfig
+from mnas.searchers.objective import Objective
+from mnas.searchers.options import check_options
+from mnas.spaces import Encoding
+
+TUNAS = "tunas"
+"""What a configuration names in place of a searcher."""
+
+
+def search_of(
+    config: SearchConfig, objective: Objective, folder: Path, progress: Progress | None
+) -> Callable[[], Encoding]:
+    """Check the options of TuNAS, and make what starts it.
+
+    Raises:
+        ConfigError: an unknown or ill-typed option (the known ones are listed), a space whose networks cannot share
+            weights, or no data.
+    """
+    from mnas.evaluate.oneshot.chain import check_chain
+    from mnas.searchers.sharing.search import tunas
+    from mnas.searchers.sharing.settings import TunasSettings
+
+    options = check_options(f"searcher {TUNAS!r}", TunasSettings, config.searcher_options, reserved=())
+    settings, data = TunasSettings(**options), config.data
+    check_chain(objective.space)
+    if data is None:
+        raise ConfigError(f"searcher {TUNAS!r} needs data: name a data set (--data fashion-mnist)")
+    return lambda: tunas(
+        objective,
+        data,
+        settings=settings,
+        seed=config.seed,
+        folder=folder,
+        data_folder=config.data_folder,
+        torch_device=config.torch_device,
+        progress=progress,
+    )
