@@ -1,9 +1,10 @@
 """How well what is cheap ranks networks: `python -m benchmarks.proxies`.
 
-Networks drawn from a space are trained long, with several seeds, and are judged by every cheap proxy, with the same
-seeds. A correlation is that of a proxy of one seed with the longer training of another seed, averaged over all such
-pairs. So is the first row, `longer training`, which is that of two longer trainings: a ceiling, because what no other
-training repeats no proxy can foretell. CPU-seconds are medians per network. Writes benchmarks/results/proxies.csv.
+Networks of a space, half of them drawn to span it and half uniformly, are trained long, with several seeds, and are
+judged by every cheap proxy, with the same seeds. A correlation is that of a proxy of one seed with the longer training
+of another seed, averaged over all such pairs. So is the first row, `longer training`, which is that of two longer
+trainings: a ceiling, because what no other training repeats no proxy can foretell. CPU-seconds are medians per network.
+Writes benchmarks/results/proxies.csv.
 
 `--also NAME:option=value:...` adds an evaluator of mnas as a proxy, such as a supernet (what training it took is not
 in the seconds).
@@ -43,7 +44,7 @@ from mnas.ir import Architecture
 from mnas.lower.torch import build
 from mnas.searchers import make_config, make_evaluator
 from mnas.searchers.config import parse_setting
-from mnas.spaces import arity, sample, space
+from mnas.spaces import SearchSpace, arity, sample, sample_biased, space
 
 RESULTS = Path(__file__).parent / "results"
 LONG, SHORT, BLIND = "longer training", "1 epoch", "1 epoch, running statistics"
@@ -237,13 +238,21 @@ def ranked(given: argparse.Namespace) -> pd.DataFrame:
     )
     channels, classes = dataset(given.data).shape.c, len(dataset(given.data).classes)
     searched = space(given.space, classes=classes, image_size=given.image_size, channels=channels)
-    drawn = sample(searched, np.random.default_rng(0), 4 * given.networks).tolist()
-    texts = list(dict.fromkeys(str(searched.decode(tuple(encoding)).canonical()) for encoding in drawn))
-    if len(texts) < given.networks:
-        raise ConfigError(f"space {given.space} gave {len(texts)} networks, not {given.networks}")
     proxies = [LONG, SHORT, *scores, *given.also]
-    jobs = [Job(*each) for each in product(proxies, texts[: given.networks], range(given.seeds))]
+    jobs = [Job(*each) for each in product(proxies, drawn(searched, given.networks), range(given.seeds))]
     return correlations(measurements(setup, jobs, given.journal or Path("runs/proxies.jsonl"), given.workers))
+
+
+def drawn(searched: SearchSpace, n: int) -> list[str]:
+    """Texts of `n` networks, each once: half of them uniform draws, half spanning the space."""
+    texts: dict[str, None] = {}
+    for draw, wanted in ((sample, n // 2), (sample_biased, n)):
+        for encoding in draw(searched, np.random.default_rng(0), 4 * n).tolist():
+            if len(texts) < wanted:
+                texts[str(searched.decode(tuple(encoding)).canonical())] = None
+    if len(texts) < n:
+        raise ConfigError(f"space {searched.name} gave {len(texts)} networks, not {n}")
+    return list(texts)
 
 
 def tabulated(given: argparse.Namespace) -> pd.DataFrame:
@@ -275,7 +284,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", default="fashion-mnist")
     parser.add_argument("--space", default="mnasnet-small")
     parser.add_argument("--image-size", type=int, default=14, help="of the networks that are trained")
-    parser.add_argument("--networks", type=int, default=30)
+    parser.add_argument("--networks", type=int, default=32)
     parser.add_argument("--seeds", type=int, help="2, and 1 with --table")
     parser.add_argument("--images", type=int, default=3000, help="that the longer training sees")
     parser.add_argument("--epochs", type=int, default=6, help="of the longer training")

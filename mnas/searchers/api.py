@@ -7,20 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mnas.errors import ConfigError
+from mnas.errors import ConfigError, UnknownNameError
 from mnas.evaluate import Evaluator, Scorer, dataset, evaluators, tells_spellings, usual_reward
 from mnas.latency import LatencyTable, OnMissing, load_table
 from mnas.progress import Progress
 from mnas.searchers.config import SearchConfig, make_config
-from mnas.searchers.gradients.found import DARTS, Found, search_of
+from mnas.searchers.finding import FINDERS, Found
 from mnas.searchers.objective import Objective
 from mnas.searchers.options import check_options, parameters
 from mnas.searchers.preparing import executor_of
 from mnas.searchers.reward import make_reward
 from mnas.searchers.run import Run, finalists_into, search_into
-from mnas.searchers.searcher import HasEntropy, Searcher, make_searcher
-from mnas.searchers.sharing import TUNAS
-from mnas.searchers.sharing import search_of as tunas_of
+from mnas.searchers.searcher import HasEntropy, Searcher, make_searcher, searchers
 from mnas.searchers.tally import Tally
 from mnas.searchers.trial import Trial
 from mnas.spaces import SearchSpace
@@ -196,15 +194,12 @@ def _search(
         _squash(evaluator),
     )  # fmt: skip
     searcher: Searcher
-    if config.searcher == DARTS:
+    if finder := FINDERS.get(config.searcher):
         config = config.model_copy(update={"trials": 1, "batch": 1})
         objective = replace(objective, train_infeasible=True)  # there is nothing else to evaluate
-        table = latency_model if isinstance(latency_model, LatencyTable) else None
-        searcher = Found(search_of(config, space, table, folder, progress))
-    elif config.searcher == TUNAS:
-        config = config.model_copy(update={"trials": 1, "batch": 1})
-        objective = replace(objective, train_infeasible=True)
-        searcher = Found(tunas_of(config, objective, folder, progress))
+        searcher = Found(finder.start(config, objective, folder, progress))
+    elif config.searcher not in searchers:
+        raise UnknownNameError("searcher", config.searcher, sorted([*searchers, *FINDERS]))
     else:
         searcher = make_searcher(config.searcher, space, config.seed, config.searcher_options, objective)
     with executor_of(evaluator, config.workers, folder, progress) as executor:
@@ -236,7 +231,8 @@ def _completed(config: SearchConfig) -> SearchConfig:
             its images cannot be given, or images that are not square and no size given.
     """
     if config.reward is None:
-        usual = "absolute" if config.searcher == TUNAS else usual_reward(evaluators[config.evaluator])
+        finder = FINDERS.get(config.searcher)
+        usual = (finder and finder.usual_reward) or usual_reward(evaluators[config.evaluator])
         config = config.model_copy(update={"reward": usual or _REWARD})
     if config.data is None:
         for name in (config.evaluator, *[config.finalists_evaluator] * (config.finalists > 0)):

@@ -21,6 +21,7 @@ def test_the_sample_is_valid_and_shows_every_key() -> None:
     small = space(config.space)
     objective = toy_objective(small, latency=MacsLatency())
     make_searcher(config.searcher, small, config.seed, config.searcher_options, objective)
+    assert config.reward is not None
     make_reward(config.reward, config.target_ms)
     shown = SAMPLE.read_text().replace("# ", "")
     assert [key for key in SearchConfig.model_fields if f"\n{key} = " not in shown and f"[{key}]" not in shown] == []

@@ -1,9 +1,8 @@
-"""The network of a search by gradients as a run's one trial."""
+"""What starts a search by gradients by a run's configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable
 from pathlib import Path
 
 from mnas.errors import ConfigError
@@ -11,51 +10,31 @@ from mnas.latency import LatencyTable
 from mnas.progress import Progress
 from mnas.searchers.config import SearchConfig
 from mnas.searchers.gradients.settings import DartsSettings
+from mnas.searchers.objective import Objective
 from mnas.searchers.options import check_options
-from mnas.spaces import Encoding, SearchSpace
-
-DARTS = "darts"
-"""What a configuration names in place of a searcher."""
-
-
-class Found:
-    """Lets the loop ask for the one encoding that a search found; the search starts when it is asked for."""
-
-    def __init__(self, find: Callable[[], Encoding]) -> None:
-        self._find = find
-
-    @cached_property
-    def _encoding(self) -> Encoding:
-        return self._find()
-
-    def ask(self, n: int) -> list[Encoding]:
-        """See `Searcher`."""
-        return [self._encoding] * n
-
-    def tell(self, encodings: Sequence[Encoding], rewards: Sequence[float]) -> None:
-        """There is nothing to learn from the one trial."""
+from mnas.spaces import Encoding
 
 
 def search_of(
-    config: SearchConfig, space: SearchSpace, table: LatencyTable | None, folder: Path, progress: Progress | None
+    config: SearchConfig, objective: Objective, folder: Path, progress: Progress | None
 ) -> Callable[[], Encoding]:
-    """Check the options of a search by gradients, and make what starts it.
+    """See `mnas.searchers.finding.Finder`.
 
     Raises:
         ConfigError: an unknown or ill-typed option (the known ones are listed), or no data.
     """
-    options = check_options(f"searcher {DARTS!r}", DartsSettings, config.searcher_options, reserved=())
-    settings, data = DartsSettings(**options), config.data
+    options = check_options("searcher 'darts'", DartsSettings, config.searcher_options, reserved=())
+    settings, data, model = DartsSettings(**options), config.data, objective.latency_model
     if data is None:
-        raise ConfigError(f"searcher {DARTS!r} needs data: name a data set (--data fashion-mnist)")
+        raise ConfigError("searcher 'darts' needs data: name a data set (--data fashion-mnist)")
 
     def find() -> Encoding:
         from mnas.searchers.gradients.search import darts
 
         return darts(
-            space,
+            objective.space,
             data,
-            table=table,
+            table=model if isinstance(model, LatencyTable) else None,
             target_ms=config.target_ms,
             settings=settings,
             seed=config.seed,

@@ -1,4 +1,4 @@
-"""What starts TuNAS as a run's one trial."""
+"""What starts TuNAS by a run's configuration."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ from mnas.searchers.objective import Objective
 from mnas.searchers.options import check_options
 from mnas.spaces import Encoding
 
-TUNAS = "tunas"
-"""What a configuration names in place of a searcher."""
-
 
 def search_of(
     config: SearchConfig, objective: Objective, folder: Path, progress: Progress | None
 ) -> Callable[[], Encoding]:
-    """Check the options of TuNAS, and make what starts it.
+    """See `mnas.searchers.finding.Finder`.
 
     Raises:
         ConfigError: an unknown or ill-typed option (the known ones are listed), a space whose networks cannot share
@@ -29,11 +26,11 @@ def search_of(
     from mnas.searchers.sharing.search import tunas
     from mnas.searchers.sharing.settings import TunasSettings
 
-    options = check_options(f"searcher {TUNAS!r}", TunasSettings, config.searcher_options, reserved=())
+    options = check_options("searcher 'tunas'", TunasSettings, config.searcher_options, reserved=())
     settings, data = TunasSettings(**options), config.data
     check_chain(objective.space)
     if data is None:
-        raise ConfigError(f"searcher {TUNAS!r} needs data: name a data set (--data fashion-mnist)")
+        raise ConfigError("searcher 'tunas' needs data: name a data set (--data fashion-mnist)")
     return lambda: tunas(
         objective,
         data,

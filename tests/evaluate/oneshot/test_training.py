@@ -175,4 +175,4 @@ def test_it_learns(tmp_path: Path, rows: SearchData) -> None:
         losses.append(float(note.rsplit(maxsplit=1)[-1]))
 
     train_supernet(CHAIN, rows, tmp_path / "w.pt", settings, progress=keep)
-    assert np.mean(losses[-20:]) < 0.3 < 0.8 < np.mean(losses[:10])
+    assert np.mean(losses[-20:]) < 0.3 < 0.9 < losses[0]

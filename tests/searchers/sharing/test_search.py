@@ -12,7 +12,7 @@ from mnas.ir import Architecture
 from mnas.latency import Estimate
 from mnas.searchers import Objective, Run, TunasSettings, api, make_config, make_reward, search_run, tunas
 from mnas.searchers.sharing import search as module
-from mnas.searchers.sharing import search_of
+from mnas.searchers.sharing.found import search_of
 from mnas.spaces import Encoding, space, spaces
 from tests.searchers.fakes import MacsLatency, ToyEvaluator, toy_objective
 from tests.searchers.gradients.spaces import CHAIN, DIGITS, images
