@@ -59,13 +59,16 @@ lint: setup
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-# Writes most of benchmarks/results; about 45 minutes.
+# Writes most of benchmarks/results; about two hours.
 bench: setup
 	$(VENV)/bin/python -m benchmarks.lut_error
 	$(VENV)/bin/python -m benchmarks.profiling
 	$(VENV)/bin/python -m benchmarks.tailoring
 	$(VENV)/bin/python -m benchmarks.predictor_speed --table mnasnet-amd-epyc-litert-float32
 	$(VENV)/bin/python -m benchmarks.hot_paths --table mnasnet-small-amd-epyc-litert-float32
+	$(VENV)/bin/python -m benchmarks.darts step
+	$(VENV)/bin/python -m benchmarks.darts search
+	$(VENV)/bin/python -m benchmarks.proxies
 
 # The tables that are shipped, measured anew on a host of this kind; about 20 minutes.
 tables: setup

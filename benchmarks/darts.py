@@ -20,8 +20,8 @@ import torch
 
 from mnas.errors import MnasError
 from mnas.evaluate import ProxyEvaluator
-from mnas.evaluate.supernet import Batch, Order, Rates, RelaxedNetwork
-from mnas.evaluate.training import threads
+from mnas.evaluate.supernet import Order, Rates, RelaxedNetwork
+from mnas.evaluate.training import Batch, threads
 from mnas.files import write_text
 from mnas.searchers import DartsSettings, darts
 from mnas.searchers.gradients import Epoch

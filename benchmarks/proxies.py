@@ -6,8 +6,8 @@ of another seed, averaged over all such pairs. So is the first row, `longer trai
 trainings: a ceiling, because what no other training repeats no proxy can foretell. CPU-seconds are medians per network.
 Writes benchmarks/results/proxies.csv.
 
-`--also NAME:option=value:...` adds an evaluator of mnas as a proxy, such as a supernet (what training it took is not
-in the seconds).
+`--also NAME:option=value:...` adds an evaluator of mnas as a proxy, such as `supernet`. Its weights are trained first;
+every network's seconds have an equal share of that.
 
 With `--table FILE --accuracy COLUMN` networks are cells of NAS-Bench-201 from a table of results (a column `arch`, one
 digit an edge, and accuracies in percent), untrained, as the authors of NASWOT scored them: one minibatch of real
@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import permutations, product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,7 +37,17 @@ import torch
 from numpy.typing import NDArray
 
 from mnas.errors import ConfigError, FormatError, MnasError
-from mnas.evaluate import ProxyEvaluator, Recipe, ScoreEvaluator, adapt, dataset, read_results, scores
+from mnas.evaluate import (
+    Evaluator,
+    Preparing,
+    ProxyEvaluator,
+    Recipe,
+    ScoreEvaluator,
+    adapt,
+    dataset,
+    read_results,
+    scores,
+)
 from mnas.evaluate.training import Normalizer, accuracy, fit, recalibrate
 from mnas.files import write_text
 from mnas.ir import Architecture
@@ -48,6 +58,10 @@ from mnas.spaces import SearchSpace, arity, sample, sample_biased, space
 
 RESULTS = Path(__file__).parent / "results"
 LONG, SHORT, BLIND = "longer training", "1 epoch", "1 epoch, running statistics"
+PREPARED = "prepared"
+"""In place of a network: the work of an evaluator before all evaluations."""
+WEIGHTS = Path("runs/proxies")
+"""Where an evaluator keeps what it prepares."""
 DRAWS = 2000
 """Draws of N cells over which the best is averaged."""
 Floats = NDArray[np.float64]
@@ -99,6 +113,10 @@ class Measured(NamedTuple):
 def measure(setup: Setup, job: Job) -> list[Measured]:
     """Measure in this process, by one thread."""
     torch.set_num_threads(1)
+    if job.network == PREPARED:
+        start = time.process_time()
+        another(setup, job.proxy)
+        return [Measured(job.proxy, PREPARED, job.seed, 0.0, time.process_time() - start)]
     architecture = network(setup, job.network)
     match job.proxy:
         case proxy if proxy == LONG:
@@ -151,15 +169,22 @@ def one_epoch(setup: Setup, architecture: Architecture, seed: int) -> dict[str, 
     return {BLIND: (value, training + seconds), SHORT: (other, training + recalibrating + its_seconds)}
 
 
-def another(setup: Setup, text: str) -> Callable[[Architecture, int], float]:
-    """The evaluator that `NAME:option=value:...` names."""
+@lru_cache
+def another(setup: Setup, text: str) -> Evaluator:
+    """The evaluator that `NAME:option=value:...` names, prepared."""
     name, *options = text.split(":")
     pairs = [option.partition("=") for option in options]
     made = {
         "space": setup.space, "image_size": setup.image_size, "data": setup.data, "table": "none", "target_ms": 1.0,
         "evaluator": name, "evaluator_options": {key: parse_setting(value) for key, _, value in pairs},
     }  # fmt: skip
-    return make_evaluator(make_config(made))
+    evaluator = make_evaluator(make_config(made))
+    return evaluator.prepare(WEIGHTS, told) if isinstance(evaluator, Preparing) else evaluator
+
+
+def told(done: int, total: int, note: str) -> None:
+    """Print how far a preparation is."""
+    print(f"\r{done} of {total}: {note:30}", end="", file=sys.stderr, flush=True)
 
 
 def measurements(setup: Setup, jobs: Sequence[Job], journal: Path, workers: int) -> pd.DataFrame:
@@ -174,7 +199,7 @@ def measurements(setup: Setup, jobs: Sequence[Job], journal: Path, workers: int)
             known[job] = rows
             file.write(json.dumps([job, rows]) + "\n")
             file.flush()
-            print(f"\r{done} of {len(missing)}: {job.proxy:30}", end="", file=sys.stderr, flush=True)
+            told(done, len(missing), job.proxy)
     print(file=sys.stderr)
     return pd.DataFrame([row._asdict() for job in jobs for row in known[job]])
 
@@ -238,9 +263,12 @@ def ranked(given: argparse.Namespace) -> pd.DataFrame:
     )
     channels, classes = dataset(given.data).shape.c, len(dataset(given.data).classes)
     searched = space(given.space, classes=classes, image_size=given.image_size, channels=channels)
-    proxies = [LONG, SHORT, *scores, *given.also]
-    jobs = [Job(*each) for each in product(proxies, drawn(searched, given.networks), range(given.seeds))]
-    return correlations(measurements(setup, jobs, given.journal or Path("runs/proxies.jsonl"), given.workers))
+    journal, networks = given.journal or Path("runs/proxies.jsonl"), drawn(searched, given.networks)
+    first = measurements(setup, [Job(name, PREPARED, 0) for name in given.also], journal, 1)
+    jobs = [Job(*each) for each in product([LONG, SHORT, *scores, *given.also], networks, range(given.seeds))]
+    measured = measurements(setup, jobs, journal, given.workers)
+    shares = dict(zip(first.proxy, first.cpu_seconds / len(networks), strict=True)) if len(first) else {}
+    return correlations(measured.assign(cpu_seconds=measured.cpu_seconds + measured.proxy.map(shares).fillna(0.0)))
 
 
 def drawn(searched: SearchSpace, n: int) -> list[str]:

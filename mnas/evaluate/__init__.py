@@ -26,6 +26,7 @@ from mnas.evaluate.executors import Executor as Executor
 from mnas.evaluate.executors import Job as Job
 from mnas.evaluate.executors import LocalExecutor as LocalExecutor
 from mnas.evaluate.executors import Outcome as Outcome
+from mnas.evaluate.searching import search_data as search_data
 from mnas.evaluate.tabular import TableEvaluator as TableEvaluator
 from mnas.evaluate.tabular import read_results as read_results
 

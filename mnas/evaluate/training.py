@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -23,6 +23,13 @@ from mnas.evaluate.droppath import drop_paths
 from mnas.progress import Progress
 
 Augment = Literal["none", "flip", "shift", "flip-shift"]
+
+
+class Batch(NamedTuple):
+    """Normalised images (n, c, h, w) and their labels (n,)."""
+
+    images: Tensor
+    labels: Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from mnas.evaluate.oneshot.network import SharedNetwork
 from mnas.evaluate.oneshot.settings import SupernetSettings
 from mnas.evaluate.oneshot.storage import identify, load_weights
 from mnas.evaluate.oneshot.training import train_supernet
+from mnas.evaluate.searching import search_data
 from mnas.evaluate.torch_device import check_torch_device
 from mnas.evaluate.training import Normalizer, accuracy, recalibrate, threads
 from mnas.ir import Architecture
@@ -37,8 +38,8 @@ class SupernetEvaluator:
     """Slices a network out of shared weights, recalibrates batch norm, and scores a fixed set of validation images.
 
     The weights are trained once, before the first evaluation (see `train_supernet`); then a network takes a second.
-    They rank networks; the accuracies are not those of networks trained by themselves. Test images are never seen, and
-    validation images train nothing. The score does not depend on the seed of the evaluation.
+    They rank networks, roughly; the accuracies are not those of networks trained by themselves. Test images are never
+    seen, and validation images train nothing. The score does not depend on the seed of the evaluation.
 
     Attributes:
         space: name of the search space.
@@ -151,7 +152,7 @@ class SupernetEvaluator:
 def _opened(evaluator: SupernetEvaluator, _mtime_ns: int) -> tuple[SharedNetwork, SearchData]:
     """The trained network of an evaluator with weights, and the images that it takes."""
     space, file = evaluator._space, Path(str(evaluator.weights))
-    whole = dataset(evaluator.data, folder=evaluator.folder).for_search()
+    whole = search_data(evaluator.data, space, folder=evaluator.folder)
     stored = load_weights(file)
     stored.check(identify(space, whole.name, SupernetSettings(), 0), file, ("space", "x", "classes", "data"))
     if not stored.finished:
@@ -161,5 +162,4 @@ def _opened(evaluator: SupernetEvaluator, _mtime_ns: int) -> tuple[SharedNetwork
         )
     shared = SharedNetwork(space, 0, evaluator.torch_device)
     shared.weights.load(stored.weights)
-    few = replace(whole, train=whole.train.first(_CALIBRATION), validation=whole.validation.first(evaluator.validation))
-    return shared, adapt(few, space.x)
+    return shared, adapt(whole.first(_CALIBRATION, evaluator.validation), space.x)

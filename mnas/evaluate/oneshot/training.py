@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path as FilePath
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mnas.errors import ConfigError, DataError, EvaluationError
-from mnas.evaluate.data import Dataset, SearchData, adapt, dataset
+from mnas.errors import DataError, EvaluationError
+from mnas.evaluate.data import Dataset, SearchData, adapt
 from mnas.evaluate.oneshot.chain import Path
 from mnas.evaluate.oneshot.network import SharedNetwork
 from mnas.evaluate.oneshot.settings import SupernetSettings
 from mnas.evaluate.oneshot.storage import StoredWeights, identify, load_weights
+from mnas.evaluate.searching import search_data
 from mnas.evaluate.torch_device import check_torch_device
-from mnas.evaluate.training import Normalizer, threads
+from mnas.evaluate.training import Batch, Normalizer, threads
 from mnas.ir import Shape
 from mnas.progress import Progress
 from mnas.spaces import Encoding, SearchSpace
@@ -63,10 +63,7 @@ def train_supernet(
     """
     settings, file = settings or SupernetSettings(), FilePath(file)
     check_torch_device(torch_device)
-    whole = data if isinstance(data, Dataset | SearchData) else dataset(data, folder=data_folder)
-    whole = whole.for_search() if isinstance(whole, Dataset) else whole
-    if len(whole.classes) != space.classes:
-        raise ConfigError(f"space {space.name} has {space.classes} classes, {whole.name} has {len(whole.classes)}")
+    whole = search_data(data, space, folder=data_folder)
     batches = Batches(whole, space.x, settings.images, settings.batch, seed, torch_device)
     steps, identity = settings.epochs * batches.each, identify(space, whole.name, settings, seed)
     with threads(1):
@@ -85,13 +82,6 @@ def train_supernet(
                 trainer.stored(identity).save(file)
                 saved = time.monotonic()
     return trainer.network
-
-
-class Batch(NamedTuple):
-    """Normalised images (n, c, h, w) and their labels (n,)."""
-
-    images: Tensor
-    labels: Tensor
 
 
 class Batches:
@@ -113,10 +103,7 @@ class Batches:
     """
 
     def __init__(self, data: SearchData, x: Shape, images: int, batch: int, seed: int, torch_device: str) -> None:
-        few = SearchData(
-            data.name, data.train.first(images), data.validation.first(1), data.classes, data.mean, data.std
-        )
-        fitting = adapt(few, x)
+        fitting = adapt(data.first(images), x)
         self._split, self._batch, self._seed = fitting.train, batch, seed
         self.each = len(self._split) // batch
         if not self.each:

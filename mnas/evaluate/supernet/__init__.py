@@ -9,7 +9,6 @@ from mnas.evaluate.supernet.expectation import Expectation as Expectation
 from mnas.evaluate.supernet.expectation import expect as expect
 from mnas.evaluate.supernet.halves import Halves as Halves
 from mnas.evaluate.supernet.network import Supernet as Supernet
-from mnas.evaluate.supernet.relaxed import Batch as Batch
 from mnas.evaluate.supernet.relaxed import Losses as Losses
 from mnas.evaluate.supernet.relaxed import Order as Order
 from mnas.evaluate.supernet.relaxed import Rates as Rates

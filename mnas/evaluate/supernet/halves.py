@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from mnas.errors import DataError
 from mnas.evaluate.data import SearchData, Split, adapt
-from mnas.evaluate.supernet.relaxed import Batch
-from mnas.evaluate.training import Normalizer
+from mnas.evaluate.training import Batch, Normalizer
 from mnas.ir import Shape
 
 

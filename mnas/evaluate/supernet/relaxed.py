@@ -17,6 +17,7 @@ from mnas.errors import ConfigError, EvaluationError
 from mnas.evaluate.supernet.bilevel import Loss, Training, Unrolled, dominant_eigenvalue, first_order, second_order
 from mnas.evaluate.supernet.expectation import Expectation
 from mnas.evaluate.supernet.network import Supernet
+from mnas.evaluate.training import Batch
 from mnas.spaces.relaxation import Relaxation
 
 Order = Literal["first", "second"]
@@ -39,13 +40,6 @@ class Rates:
     clip: float = 5.0
     alpha_lr: float = 3e-4
     alpha_weight_decay: float = 1e-3
-
-
-class Batch(NamedTuple):
-    """Normalised images (n, c, h, w) and their labels (n,)."""
-
-    images: Tensor
-    labels: Tensor
 
 
 class Losses(NamedTuple):

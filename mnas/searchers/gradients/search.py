@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from mnas.errors import ConfigError, FormatError, SpanError
-from mnas.evaluate import Dataset, SearchData, dataset
+from mnas.evaluate import Dataset, SearchData, search_data
 from mnas.evaluate.supernet import Halves, Rates, RelaxedNetwork, expect
 from mnas.evaluate.torch_device import check_torch_device
 from mnas.evaluate.training import threads
@@ -107,10 +107,7 @@ class _Search:
             check_target(target_ms)
         check_torch_device(torch_device)
         self._space, self._settings, self._table, self._seed = space, settings, table, seed
-        whole = data if isinstance(data, Dataset | SearchData) else dataset(data, folder=data_folder)
-        whole = whole.for_search() if isinstance(whole, Dataset) else whole
-        if len(whole.classes) != space.classes:
-            raise ConfigError(f"space {space.name} has {space.classes} classes, {whole.name} has {len(whole.classes)}")
+        whole = search_data(data, space, folder=data_folder)
         self._halves = Halves(whole, space.x, settings.images, settings.batch, torch_device)
         self._steps = settings.epochs * self._halves.steps
         self._landing: Landing | None = None

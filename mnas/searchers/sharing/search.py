@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mnas.errors import ConfigError
-from mnas.evaluate import Dataset, SearchData, dataset
+from mnas.evaluate import Dataset, SearchData, search_data
 from mnas.evaluate.oneshot import SharedNetwork
 from mnas.evaluate.oneshot.storage import StoredWeights, identify, load_weights
 from mnas.evaluate.oneshot.training import Batches, Trainer
@@ -85,11 +84,8 @@ class _Search:
         data_folder: str | Path | None,
         torch_device: str,
     ) -> None:
-        whole = data if isinstance(data, Dataset | SearchData) else dataset(data, folder=data_folder)
-        whole = whole.for_search() if isinstance(whole, Dataset) else whole
         space = objective.space
-        if len(whole.classes) != space.classes:
-            raise ConfigError(f"space {space.name} has {space.classes} classes, {whole.name} has {len(whole.classes)}")
+        whole = search_data(data, space, folder=data_folder)
         half = min(settings.images, len(whole.train)) // 2
         self._halves = [
             Batches(

@@ -33,6 +33,7 @@ def test_it_is_registered_and_likes_the_absolute_reward() -> None:
     assert not isinstance(evaluators["proxy"](data="digits"), Preparing)
 
 
+@pytest.mark.slow
 def test_it_keeps_to_its_role(prepared: SupernetEvaluator) -> None:
     check_evaluator(prepared, NETWORKS)
 
@@ -71,8 +72,8 @@ def test_the_evaluator_never_holds_test_images(
 ) -> None:
     whole = dataset("digits")
     spoiled = replace(whole, test=whole.test.first(1))
-    for module in ("evaluator", "training"):
-        monkeypatch.setattr(f"mnas.evaluate.oneshot.{module}.dataset", lambda name, folder: spoiled)
+    for module in ("oneshot.evaluator", "searching"):
+        monkeypatch.setattr(f"mnas.evaluate.{module}.dataset", lambda name, folder: spoiled)
     spoilt = replace(NEW, folder="spoiled").prepare(tmp_path)
     assert spoilt(NETWORKS[0], 0) == prepared(NETWORKS[0], 0)
 

@@ -22,6 +22,7 @@ def images(space: SearchSpace, n: int = 4) -> torch.Tensor:
     return torch.randn(n, *space.x, generator=generator).contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(deadline=None, max_examples=15)
 @pytest.mark.parametrize("searched", [SMALL, LARGE], ids=["mnasnet-small", "mnasnet"])

@@ -87,6 +87,7 @@ def test_warm_ups_become_rarer_and_end() -> None:
     assert share(1000) == share(3999) == 0
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_with_the_same_weights(
     tmp_path: Path, rows: SearchData, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,7 @@ def relative(a: Tensor, b: Tensor) -> float:
     return float((a - b).norm() / b.norm())
 
 
+@pytest.mark.slow
 @both
 def test_second_order_is_the_gradient_through_a_step_with_momentum_and_decay(space: RelaxedSpace) -> None:
     """ReLUs have kinks, so that only a short reach is exact; a smooth problem has its own test."""

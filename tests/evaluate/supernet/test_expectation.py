@@ -35,6 +35,7 @@ def drawn(searched: RelaxedSpace, seed: int, scale: float = 1.0) -> tuple[Decisi
     return decisions, decisions.probabilities(logits)
 
 
+@pytest.mark.slow
 def test_of_a_chain_it_is_the_mean_over_all_networks(price: Price) -> None:
     """Narrow stages make the rows of the next one cheaper: shapes depend on choices."""
     table, rng = price(CHAIN), np.random.default_rng(0)
@@ -66,6 +67,7 @@ def test_of_a_large_chain_it_is_the_mean_of_samples(name: str) -> None:
     assert expect(searched, table)(probabilities).item() == pytest.approx(float(sampled), rel=0.01)
 
 
+@pytest.mark.slow
 def test_of_taken_decisions_it_is_the_networks_price(price: Price) -> None:
     for searched in (CHAIN, CELLS):
         table = price(searched)
@@ -87,6 +89,7 @@ def edges(encoding: tuple[int, ...], names: list[str]) -> list[int]:
     return chosen
 
 
+@pytest.mark.slow
 def test_of_a_cell_it_is_the_mean_over_ops_where_edges_are_taken(price: Price) -> None:
     """Nodes that read their first two values in any case: what is left are independent ops."""
     table = price(CELLS)
@@ -110,6 +113,7 @@ def test_of_a_cell_it_is_the_mean_over_ops_where_edges_are_taken(price: Price) -
     assert found(torch.tensor(probabilities)).item() == pytest.approx(float(sampled.mean()), abs=4 * error)
 
 
+@pytest.mark.slow
 def test_zeros_cost_nothing(price: Price) -> None:
     bench = NasBench201Space("bench", Shape(3, 8, 8), 3, c=4, cells=1)
     table = price(bench)

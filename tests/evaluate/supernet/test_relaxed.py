@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from mnas.errors import EvaluationError
-from mnas.evaluate.supernet import Batch, Order, Rates, RelaxedNetwork
+from mnas.evaluate.supernet import Order, Rates, RelaxedNetwork
+from mnas.evaluate.training import Batch
 from mnas.ir import Shape
 from mnas.spaces.mnasnet import MnasNetSpace
 from mnas.spaces.mnasnet import Stage as Block
@@ -38,6 +39,7 @@ def test_a_step_moves_weights_and_decisions(order: Order | None) -> None:
     assert (losses.validation > 0) == (order is not None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", get_args(Order))
 def test_both_losses_fall(order: Order) -> None:
     model = RelaxedNetwork(CHAIN.relax(), RATES)

@@ -39,6 +39,7 @@ def without_seconds(run: Run) -> list[Trial]:
     return [replace(trial, seconds=0.0) for trial in run.trials]
 
 
+@pytest.mark.slow
 def test_the_network_found_is_the_runs_trial(tmp_path: Path, digits_table: LatencyTable) -> None:
     seen: list[tuple[int, int, str]] = []
     run = mnas.search(**given(digits_table, tmp_path / "run"), progress=lambda *each: seen.append(each))
@@ -57,6 +58,7 @@ def test_the_network_found_is_the_runs_trial(tmp_path: Path, digits_table: Laten
     assert without_seconds(mnas.search(**given(digits_table, tmp_path / "run"))) == without_seconds(run)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_goes_on_to_the_same_trial(tmp_path: Path, digits_table: LatencyTable) -> None:
     class Stop(Exception):  # noqa: N818 (no error)
         pass

@@ -61,6 +61,7 @@ def test_cut_off_anywhere_a_search_goes_on_to_the_same_answer(
     assert darts(searched, images(), settings=settings, folder=tmp_path / "cut") == found
 
 
+@pytest.mark.slow
 def test_seeds_and_progress() -> None:
     seen: list[tuple[int, int, str]] = []
     one = darts(CHAIN, images(), settings=FREE, progress=lambda *each: seen.append(each))
@@ -71,6 +72,7 @@ def test_seeds_and_progress() -> None:
     assert len({darts(CHAIN, images(), settings=replace(FREE, epochs=1), seed=seed) for seed in range(3)}) > 1
 
 
+@pytest.mark.slow
 def test_reports() -> None:
     reports: list[Epoch] = []
     settings = replace(FREE, epochs=2, warmup=1, eigenvalue=True, batch=4, images=8)
@@ -112,6 +114,7 @@ def test_a_warm_up_does_not_collapse(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == reports[2].encoding
 
 
+@pytest.mark.slow
 def test_a_collapsed_network_is_no_answer_because_it_is_fast(
     monkeypatch: pytest.MonkeyPatch, table: LatencyTable
 ) -> None:
@@ -131,6 +134,7 @@ def test_a_collapsed_network_is_no_answer_because_it_is_fast(
     assert found == reports[1].encoding
 
 
+@pytest.mark.slow
 def test_lambda_lands_on_the_target(table: LatencyTable) -> None:
     """Without it the search takes a slower network; the fastest takes 0.0724 ms."""
     settings, target_ms = DartsSettings(epochs=8, images=64, batch=8, alpha_lr=0.1), 0.074
@@ -155,6 +159,7 @@ def test_a_heavy_weight_finds_the_fastest_network(table: LatencyTable) -> None:
             assert table.predict(CHAIN.decode(other)).ms >= fastest - 1e-9
 
 
+@pytest.mark.slow
 def test_a_resumed_search_lands_alike(table: LatencyTable, tmp_path: Path) -> None:
     settings = replace(FREE, land=True)
     reports: list[Epoch] = []

@@ -45,6 +45,7 @@ def high_ms(encoding: Encoding) -> float:
     return Sizes().predict(CHAIN.decode(encoding)).high_ms
 
 
+@pytest.mark.slow
 def test_it_ends_within_the_target() -> None:
     """Where latency outweighs all else, the answer comes near the target from below, whatever that is."""
     longer = replace(FAST, epochs=25)
@@ -53,6 +54,7 @@ def test_it_ends_within_the_target() -> None:
         assert 0.5 * target_ms < high_ms(found) <= target_ms
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_ends_with_the_same_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SAVE_SECONDS", 0.0)
     whole = tunas(objective(3.0), ROWS, settings=FAST, folder=tmp_path / "whole")

@@ -25,4 +25,4 @@ def test_settings_are_checked(setting: dict[str, float], message: str) -> None:
 
 
 def test_the_weights_have_half_of_the_images() -> None:
-    assert TunasSettings(images=100, lr=0.1).weights == SupernetSettings(images=50, lr=0.1)
+    assert TunasSettings(images=200, lr=0.2).weights == SupernetSettings(images=100, lr=0.2)
