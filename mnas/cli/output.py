@@ -58,15 +58,20 @@ def _bar(title: str) -> Iterator[Progress]:
 
 
 def _lines(title: str) -> Progress:
-    start, last = time.monotonic(), 0.0
+    """A line every ten seconds; another total is another piece of work, which may be begun already."""
+    start = last = time.monotonic()
+    known, before = 0, 0
 
     def show(done: int, total: int, note: str) -> None:
-        nonlocal last
-        elapsed = time.monotonic() - start
-        if elapsed - last < 10 and done < total:
+        nonlocal start, last, known, before
+        now = time.monotonic()
+        if total != known:
+            start, known, before = now, total, max(0, done - 1)
+        if now - last < 10 and done < total:
             return
-        last = elapsed
-        eta = f"eta {elapsed / done * (total - done):.0f} s" if 0 < done < total else f"{elapsed:.0f} s"
+        last, elapsed = now, now - start
+        each = elapsed / (done - before) if done > before else 0.0
+        eta = f"eta {each * (total - done):.0f} s" if each and done < total else f"{elapsed:.0f} s"
         click.echo(f"{title}  {done}/{total}  {eta}  {note}".rstrip(), err=True)
 
     return show
