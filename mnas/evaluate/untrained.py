@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf, log, nan
 
 import numpy as np
@@ -24,8 +25,8 @@ from mnas.registry import Registry
 RELU_LIKE = (nn.ReLU, nn.ReLU6, nn.Hardswish)
 """Non-linearities whose elements are units. A unit is active where its input is above 0, whatever happens further up
 (ReLU6) or below (hard swish); the sigmoids of gates are no units."""
-_WORDS = 1024
-"""64-bit words of two codes compared at once: what they take stays in the cache."""
+_WORDS = 1000
+"""64-bit words of two codes compared at once: what they take stays in the cache, and their bits count in 16 bits."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -90,6 +91,10 @@ def naswot(architecture: Architecture, seed: int, batch: Minibatch) -> float:
         for module in network.modules():
             if isinstance(module, RELU_LIKE):
                 module.register_forward_pre_hook(look)
+            if isinstance(module, nn.Sequential):
+                for before, after in pairwise(module):
+                    if isinstance(before, _BatchNorm) and isinstance(after, RELU_LIKE):
+                        after.inplace = True  # nothing else reads what it reads
         if not torch.isfinite(network(batch.images)).all():
             return nan
         return _log_determinant(torch.from_numpy(agreements(codes))) if codes else -inf
@@ -100,11 +105,15 @@ def agreements(codes: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
     packed = [np.packbits(code, axis=1) for code in codes]
     size = sum(each.shape[1] for each in packed)
     words = np.concatenate([*packed, np.zeros((len(packed[0]), -size % 8), np.uint8)], axis=1).view(np.uint64)
-    distances = np.zeros((len(words), len(words)))
+    n = len(words)
+    distances = np.zeros((n, n))
     for start in range(0, words.shape[1], _WORDS):
-        part = words[:, start : start + _WORDS]
-        for i in range(len(part) - 1):
-            distances[i, i + 1 :] += np.bitwise_count(part[i] ^ part[i + 1 :]).sum(1, dtype=np.uint32)
+        part = np.ascontiguousarray(words[:, start : start + _WORDS])
+        unlike, counts = np.empty_like(part), np.empty(part.shape, np.uint8)
+        for i in range(n - 1):
+            rest = slice(n - 1 - i)
+            np.bitwise_count(np.bitwise_xor(part[i], part[i + 1 :], out=unlike[rest]), out=counts[rest])
+            distances[i, i + 1 :] += counts[rest].sum(1, dtype=np.uint16)
     alike: NDArray[np.float64] = sum(code.shape[1] for code in codes) - distances - distances.T
     return alike
 
