@@ -68,7 +68,7 @@ bench: setup
 	$(VENV)/bin/python -m benchmarks.hot_paths --table mnasnet-small-amd-epyc-litert-float32
 	$(VENV)/bin/python -m benchmarks.darts step
 	$(VENV)/bin/python -m benchmarks.darts search
-	$(VENV)/bin/python -m benchmarks.proxies
+	$(VENV)/bin/python -m benchmarks.proxies --also supernet
 
 # The tables that are shipped, measured anew on a host of this kind; about 20 minutes.
 tables: setup
