@@ -237,7 +237,7 @@ def _completed(config: SearchConfig) -> SearchConfig:
     if config.data is None:
         for name in (config.evaluator, *[config.finalists_evaluator] * (config.finalists > 0)):
             if "data" in parameters(evaluators[name]):
-                raise ConfigError(f"evaluator {name!r} needs data: name a data set (--data fashion-mnist)")
+                config.data_for(f"evaluator {name!r}")
         return config
     data = dataset(config.data, folder=config.data_folder)
     if config.classes not in (None, len(data.classes)):

@@ -81,6 +81,12 @@ class SearchConfig(BaseModel):
         given = {"evaluator": self.finalists_evaluator, "evaluator_options": self.finalists_options}
         return self.model_copy(update=given)
 
+    def data_for(self, what: str) -> str:
+        """The data; ConfigError where none is named, which says that `what` needs some."""
+        if self.data is None:
+            raise ConfigError(f"{what} needs data: name a data set (--data fashion-mnist)")
+        return self.data
+
     def to_toml(self) -> str:
         """The settings as TOML, those that are not given left out."""
         return tomli_w.dumps(self.model_dump(exclude_none=True))

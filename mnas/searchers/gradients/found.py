@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mnas.errors import ConfigError
 from mnas.latency import LatencyTable
 from mnas.progress import Progress
 from mnas.searchers.config import SearchConfig
@@ -24,9 +23,7 @@ def search_of(
         ConfigError: an unknown or ill-typed option (the known ones are listed), or no data.
     """
     options = check_options("searcher 'darts'", DartsSettings, config.searcher_options, reserved=())
-    settings, data, model = DartsSettings(**options), config.data, objective.latency_model
-    if data is None:
-        raise ConfigError("searcher 'darts' needs data: name a data set (--data fashion-mnist)")
+    settings, data, model = DartsSettings(**options), config.data_for("searcher 'darts'"), objective.latency_model
 
     def find() -> Encoding:
         from mnas.searchers.gradients.search import darts

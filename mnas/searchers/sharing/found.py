@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mnas.errors import ConfigError
 from mnas.progress import Progress
 from mnas.searchers.config import SearchConfig
 from mnas.searchers.objective import Objective
@@ -27,10 +26,8 @@ def search_of(
     from mnas.searchers.sharing.settings import TunasSettings
 
     options = check_options("searcher 'tunas'", TunasSettings, config.searcher_options, reserved=())
-    settings, data = TunasSettings(**options), config.data
+    settings, data = TunasSettings(**options), config.data_for("searcher 'tunas'")
     check_chain(objective.space)
-    if data is None:
-        raise ConfigError("searcher 'tunas' needs data: name a data set (--data fashion-mnist)")
     return lambda: tunas(
         objective,
         data,
