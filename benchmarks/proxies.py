@@ -6,8 +6,8 @@ of another seed, averaged over all such pairs. So is the first row, `longer trai
 trainings: a ceiling, because what no other training repeats no proxy can foretell. CPU-seconds are medians per network.
 Writes benchmarks/results/proxies.csv.
 
-`--also NAME:option=value:...` adds an evaluator of mnas as a proxy, such as `supernet`. Its weights are trained first;
-every network's seconds have an equal share of that.
+`--also NAME:option=value:...` adds an evaluator of mnas as a proxy, such as `supernet`. Its weights are trained first,
+once a seed; every network's seconds have an equal share of that.
 
 With `--table FILE --accuracy COLUMN` networks are cells of NAS-Bench-201 from a table of results (a column `arch`, one
 digit an edge, and accuracies in percent), untrained, as the authors of NASWOT scored them: one minibatch of real
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -115,7 +116,7 @@ def measure(setup: Setup, job: Job) -> list[Measured]:
     torch.set_num_threads(1)
     if job.network == PREPARED:
         start = time.process_time()
-        another(setup, job.proxy)
+        another(setup, job.proxy, job.seed)
         return [Measured(job.proxy, PREPARED, job.seed, 0.0, time.process_time() - start)]
     architecture = network(setup, job.network)
     match job.proxy:
@@ -127,7 +128,7 @@ def measure(setup: Setup, job: Job) -> list[Measured]:
             batch = ScoreEvaluator(setup.data, images=setup.batch).minibatch(architecture)
             said = timed(proxy, partial(scores[proxy].of, architecture, job.seed, batch))
         case proxy:
-            said = timed(proxy, partial(another(setup, proxy), architecture, job.seed))
+            said = timed(proxy, partial(another(setup, proxy, job.seed), architecture, job.seed))
     return [Measured(name, job.network, job.seed, *each) for name, each in said.items()]
 
 
@@ -170,16 +171,17 @@ def one_epoch(setup: Setup, architecture: Architecture, seed: int) -> dict[str, 
 
 
 @lru_cache
-def another(setup: Setup, text: str) -> Evaluator:
-    """The evaluator that `NAME:option=value:...` names, prepared."""
+def another(setup: Setup, text: str, seed: int) -> Evaluator:
+    """The evaluator that `NAME:option=value:...` names, prepared with a seed, in a folder of its own."""
     name, *options = text.split(":")
     pairs = [option.partition("=") for option in options]
     made = {
         "space": setup.space, "image_size": setup.image_size, "data": setup.data, "table": "none", "target_ms": 1.0,
-        "evaluator": name, "evaluator_options": {key: parse_setting(value) for key, _, value in pairs},
+        "evaluator": name, "evaluator_options": {key: parse_setting(value) for key, _, value in pairs}, "seed": seed,
     }  # fmt: skip
     evaluator = make_evaluator(make_config(made))
-    return evaluator.prepare(WEIGHTS, told) if isinstance(evaluator, Preparing) else evaluator
+    folder = WEIGHTS / re.sub(r"[^\w.=-]", "_", text) / str(seed)
+    return evaluator.prepare(folder, told) if isinstance(evaluator, Preparing) else evaluator
 
 
 def told(done: int, total: int, note: str) -> None:
@@ -264,10 +266,11 @@ def ranked(given: argparse.Namespace) -> pd.DataFrame:
     channels, classes = dataset(given.data).shape.c, len(dataset(given.data).classes)
     searched = space(given.space, classes=classes, image_size=given.image_size, channels=channels)
     journal, networks = given.journal or Path("runs/proxies.jsonl"), drawn(searched, given.networks)
-    first = measurements(setup, [Job(name, PREPARED, 0) for name in given.also], journal, 1)
+    preparing = [Job(name, PREPARED, seed) for name in given.also for seed in range(given.seeds)]
+    first = measurements(setup, preparing, journal, given.workers)
     jobs = [Job(*each) for each in product([LONG, SHORT, *scores, *given.also], networks, range(given.seeds))]
     measured = measurements(setup, jobs, journal, given.workers)
-    shares = dict(zip(first.proxy, first.cpu_seconds / len(networks), strict=True)) if len(first) else {}
+    shares = first.groupby("proxy").cpu_seconds.mean() / len(networks) if len(first) else pd.Series(dtype=float)
     return correlations(measured.assign(cpu_seconds=measured.cpu_seconds + measured.proxy.map(shares).fillna(0.0)))
 
 

@@ -82,3 +82,19 @@ def test_a_journal_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [json.loads(line)[0] for line in journal.read_text().splitlines()[1:]] == [list(job) for job in jobs]
     with pytest.raises(FormatError, match="holds measurements of other settings"):
         measurements(replace(SMALL, few=16), jobs, journal, 1)
+
+
+def test_weights_are_trained_once_a_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxies, "WEIGHTS", tmp_path)
+    text = "supernet:epochs=1:images=32:batch=8:validation=64"
+    (network,) = drawn(space("mnasnet-small", image_size=8), 1)
+    values = {}
+    for seed in (0, 1):
+        (prepared,) = proxies.measure(SMALL, Job(text, proxies.PREPARED, seed))
+        assert prepared.cpu_seconds > 0
+        (said,) = proxies.measure(SMALL, Job(text, network, seed))
+        values[seed] = said.value
+    files = sorted(tmp_path.rglob("supernet.pt"))
+    assert [file.parent.name for file in files] == ["0", "1"]
+    assert files[0].read_bytes() != files[1].read_bytes()
+    assert values[0] != values[1]

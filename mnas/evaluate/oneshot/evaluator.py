@@ -54,6 +54,7 @@ class SupernetEvaluator:
         images: number of training images; this and what follows is for the training (see `SupernetSettings`).
         epochs: passes over them.
         batch: images a step.
+        networks: that a step trains, each by an equal part of the batch.
         lr: highest learning rate.
         momentum: 0..1.
         weight_decay: of weights of two or more axes.
@@ -76,6 +77,7 @@ class SupernetEvaluator:
     images: int = _USUAL.images
     epochs: int = _USUAL.epochs
     batch: int = _USUAL.batch
+    networks: int = _USUAL.networks
     lr: float = _USUAL.lr
     momentum: float = _USUAL.momentum
     weight_decay: float = _USUAL.weight_decay

@@ -10,12 +10,14 @@ from mnas.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class SupernetSettings:
-    """How to train weights that the networks of a space share: one network a step, by SGD with Nesterov momentum.
+    """How to train weights that the networks of a space share: a few networks a step, by SGD with Nesterov momentum.
 
     Attributes:
         images: number of training images.
         epochs: passes over them.
-        batch: images a step; at least 2, as batch norm needs.
+        batch: images a step.
+        networks: that a step trains, each by an equal part of the batch (at least 2 images, as batch norm needs).
+            Their gradients are averaged.
         lr: highest learning rate; a cosine to zero over the steps.
         momentum: 0..1.
         weight_decay: of weights of two or more axes.
@@ -27,7 +29,8 @@ class SupernetSettings:
 
     images: int = 20000
     epochs: int = 25
-    batch: int = 64
+    batch: int = 128
+    networks: int = 4
     lr: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 1e-4
@@ -35,8 +38,11 @@ class SupernetSettings:
     filter_warmup: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.batch < 2:
-            raise ConfigError(f"batch must be at least 2 images, as batch norm needs, got {self.batch}")
+        if self.networks < 1 or self.batch < 2 * self.networks:
+            raise ConfigError(
+                f"batch must have at least 2 images for each of networks >= 1, as batch norm needs, got "
+                f"{self.batch} for {self.networks}"
+            )
         if self.images < self.batch:
             raise ConfigError(f"{self.images} images give no batch of {self.batch}; take more images")
         if self.epochs < 1 or not self.lr > 0 or not self.weight_decay >= 0 or not math.isfinite(self.lr):

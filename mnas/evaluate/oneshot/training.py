@@ -1,9 +1,10 @@
-"""Training of shared weights (ENAS, arXiv:1802.03268; TuNAS, arXiv:2008.06120): another network of the space a step."""
+"""Training of shared weights (ENAS, arXiv:1802.03268; TuNAS, arXiv:2008.06120): other networks of the space a step."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 
 import numpy as np
@@ -13,7 +14,6 @@ from torch import Tensor, nn
 
 from mnas.errors import DataError, EvaluationError
 from mnas.evaluate.data import Dataset, SearchData, adapt
-from mnas.evaluate.oneshot.chain import Path
 from mnas.evaluate.oneshot.network import SharedNetwork
 from mnas.evaluate.oneshot.settings import SupernetSettings
 from mnas.evaluate.oneshot.storage import StoredWeights, identify, load_weights
@@ -75,7 +75,8 @@ def train_supernet(
         saved = time.monotonic()
         while trainer.step < steps:
             step, rng = trainer.step, np.random.default_rng((seed, _DRAWS, trainer.step))
-            loss = trainer.train(trainer.network.chain.draw(rng), *batches[step], rng)
+            drawn = [trainer.network.chain.draw(rng) for _ in range(settings.networks)]
+            loss = trainer.train(drawn, *batches[step], rng)
             if progress is not None:
                 progress(step + 1, steps, f"shared weights  loss {loss:.3f}")
             if trainer.step == steps or time.monotonic() - saved > SAVE_SECONDS:
@@ -154,11 +155,11 @@ class Trainer:
         for key, weight in self._weights.items():
             self._optimizer.state[weight]["momentum_buffer"] = self._momentum[key]
 
-    def train(self, encoding: Encoding, images: Tensor, labels: Tensor, rng: np.random.Generator) -> float:
-        """Take a step for the network of an encoding, warm-up permitting, and give the loss before it.
+    def train(self, encodings: Sequence[Encoding], images: Tensor, labels: Tensor, rng: np.random.Generator) -> float:
+        """Take a step for some networks, warm-up permitting, and give their mean loss before it.
 
         Args:
-            encoding: the network.
+            encodings: the networks; each is trained by an equal part of the images.
             images: normalised, (n, c, h, w).
             labels: (n,).
             rng: decides on the warm-up.
@@ -169,15 +170,17 @@ class Trainer:
         settings = self._settings
         every, wide = (self._warms(share, rng) for share in (settings.op_warmup, settings.filter_warmup))
         chain = self.network.chain
-        path: Path = chain.path(chain.widest(encoding) if wide else encoding)
         for group in self._optimizer.param_groups:
             group["lr"] = settings.rate(self.step, self._steps)
-        loss = nn.functional.cross_entropy(self.network(path, images, every=every), labels)
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        n, value = len(encodings), 0.0
+        for encoding, some, theirs in zip(encodings, images.tensor_split(n), labels.tensor_split(n), strict=True):
+            path = chain.path(chain.widest(encoding) if wide else encoding)
+            loss = nn.functional.cross_entropy(self.network(path, some, every=every), theirs) / n
+            loss.backward()  # type: ignore[no-untyped-call]
+            value += loss.item()
         self._optimizer.step()
         self.step += 1
-        value = loss.item()
         if not math.isfinite(value):
             raise EvaluationError(
                 f"the training of shared weights diverged: the loss is {value} at step {self.step} of {self._steps}; "

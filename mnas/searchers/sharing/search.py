@@ -46,7 +46,7 @@ def tunas(
     """Search by reinforcement learning over shared weights, and give the encoding that the policy ends with.
 
     At every step the policy is told the rewards of networks that it drew: the accuracy under the shared weights of a
-    batch that does not train them, and the upper bound of the latency. Then the weights of another network that it
+    batch that does not train them, and the upper bound of the latency. Then the weights of other networks that it
     draws take a step. If the likeliest network is not within the target, the answer is the likeliest that is, of many
     draws.
 
@@ -122,13 +122,14 @@ class _Search:
         step, settings = self._trainer.step, self._settings
         rng = np.random.default_rng((self._seed, _DRAWS, step))
         if step < settings.quiet * self._steps:
-            encoding = self._trainer.network.chain.draw(rng)
+            trained = [self._trainer.network.chain.draw(rng) for _ in range(settings.networks)]
         else:
-            *judged, encoding = self._policy.ask(settings.samples + 1)
+            drawn = self._policy.ask(settings.samples + settings.networks)
+            judged, trained = drawn[: settings.samples], drawn[settings.samples :]
             rewards = self._rewards(judged, step)
             self._policy.tell(judged, rewards)
             self._told.append((judged, rewards))
-        return self._trainer.train(encoding, *self._halves[0][step], rng)
+        return self._trainer.train(trained, *self._halves[0][step], rng)
 
     def _rewards(self, judged: list[Encoding], step: int) -> list[float]:
         images, labels = self._halves[1][step]

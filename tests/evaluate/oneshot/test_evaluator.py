@@ -105,7 +105,7 @@ def test_what_does_not_fit_is_refused(
     ("setting", "message"),
     [
         ({"validation": 0}, "validation must be at least 1"),
-        ({"batch": 1}, "batch must be at least 2"),
+        ({"batch": 1}, "at least 2 images for each of networks"),
         ({"torch_device": "gpu"}, "torch_device 'gpu'"),
         ({"space": "nasbench201"}, "cannot share weights.*mnasnet, mnasnet-small"),
         ({"space": "nowhere"}, "unknown search space"),

@@ -9,7 +9,8 @@ from mnas.evaluate.oneshot import SupernetSettings
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"batch": 1}, "batch must be at least 2 images, as batch norm needs, got 1"),
+        ({"batch": 7}, "at least 2 images for each of networks >= 1, as batch norm needs, got 7 for 4"),
+        ({"networks": 0}, "networks >= 1"),
         ({"images": 20, "batch": 32}, "20 images give no batch of 32"),
         ({"epochs": 0}, "epochs >= 1"),
         ({"lr": 0.0}, "lr > 0"),

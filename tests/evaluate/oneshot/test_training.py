@@ -42,7 +42,7 @@ def step(network: SharedNetwork, encoding: Encoding, settings: SupernetSettings 
     trainer = Trainer(network, settings, 12)
     trainer.step = at
     generator = torch.Generator().manual_seed(0)
-    trainer.train(encoding, torch.randn(4, 1, 8, 8, generator=generator), torch.tensor([0, 1, 2, 0]), RNG)
+    trainer.train([encoding], torch.randn(4, 1, 8, 8, generator=generator), torch.tensor([0, 1, 2, 0]), RNG)
 
 
 def test_a_step_for_a_small_kernel_changes_the_centre_of_the_large_one() -> None:
@@ -56,6 +56,25 @@ def test_a_step_for_a_small_kernel_changes_the_centre_of_the_large_one() -> None
     assert moved.sum() == 8 * 8 * 9
     others = {k for k, value in tensors(network).items() if not torch.equal(value, before[k])}
     assert not any(".mbconv." in k or ".sepconv." in k for k in others)
+
+
+def test_a_step_for_several_networks_goes_along_the_mean_of_their_gradients() -> None:
+    """Each has its own part of the batch."""
+    plain = replace(FAST, momentum=0.0, weight_decay=0.0)
+    encodings = [encoded(op=0, kernel=0), encoded(op=0, kernel=1), encoded(op=2)]
+    images, labels = torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2] * 2)
+
+    def moved(chosen: list[Encoding], part: slice) -> dict[str, Tensor]:
+        network = SharedNetwork(CHAIN, seed=0)
+        before, trainer = tensors(network), Trainer(network, plain, 12)
+        trainer.train(chosen, images[part], labels[part], RNG)
+        return {key: value - before[key] for key, value in tensors(network).items()}
+
+    together = moved(encodings, slice(None))
+    alone = [moved([each], slice(2 * i, 2 * i + 2)) for i, each in enumerate(encodings)]
+    assert any(value.any() for key, value in together.items() if ".mbconv." in key)
+    for key, value in together.items():
+        torch.testing.assert_close(value, sum(each[key] for each in alone) / 3, rtol=1e-4, atol=1e-7)
 
 
 def test_at_the_beginning_all_ops_at_full_width_are_trained() -> None:

@@ -10,7 +10,7 @@ from mnas.searchers import TunasSettings
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"batch": 1}, "batch must be at least 2"),
+        ({"batch": 1}, "at least 2 images for each of networks"),
         ({"images": 60, "batch": 32}, "60 images give no batch of 32 in either half"),
         ({"samples": 0}, "samples >= 1"),
         ({"policy_lr": 0.0}, "policy_lr > 0"),
@@ -25,4 +25,4 @@ def test_settings_are_checked(setting: dict[str, float], message: str) -> None:
 
 
 def test_the_weights_have_half_of_the_images() -> None:
-    assert TunasSettings(images=200, lr=0.2).weights == SupernetSettings(images=100, lr=0.2)
+    assert TunasSettings(images=400, lr=0.2).weights == SupernetSettings(images=200, lr=0.2)
