@@ -265,7 +265,7 @@ def ranked(given: argparse.Namespace) -> pd.DataFrame:
     )
     channels, classes = dataset(given.data).shape.c, len(dataset(given.data).classes)
     searched = space(given.space, classes=classes, image_size=given.image_size, channels=channels)
-    journal, networks = given.journal or Path("runs/proxies.jsonl"), drawn(searched, given.networks)
+    journal, networks = given.journal or Path("runs/proxies.jsonl"), drawn(searched, given.networks, given.draw)
     preparing = [Job(name, PREPARED, seed) for name in given.also for seed in range(given.seeds)]
     first = measurements(setup, preparing, journal, given.workers)
     jobs = [Job(*each) for each in product([LONG, SHORT, *scores, *given.also], networks, range(given.seeds))]
@@ -274,11 +274,11 @@ def ranked(given: argparse.Namespace) -> pd.DataFrame:
     return correlations(measured.assign(cpu_seconds=measured.cpu_seconds + measured.proxy.map(shares).fillna(0.0)))
 
 
-def drawn(searched: SearchSpace, n: int) -> list[str]:
+def drawn(searched: SearchSpace, n: int, seed: int = 0) -> list[str]:
     """Texts of `n` networks, each once: half of them uniform draws, half spanning the space."""
     texts: dict[str, None] = {}
     for draw, wanted in ((sample, n // 2), (sample_biased, n)):
-        for encoding in draw(searched, np.random.default_rng(0), 4 * n).tolist():
+        for encoding in draw(searched, np.random.default_rng(seed), 4 * n).tolist():
             if len(texts) < wanted:
                 texts[str(searched.decode(tuple(encoding)).canonical())] = None
     if len(texts) < n:
@@ -316,6 +316,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--space", default="mnasnet-small")
     parser.add_argument("--image-size", type=int, default=14, help="of the networks that are trained")
     parser.add_argument("--networks", type=int, default=32)
+    parser.add_argument("--draw", type=int, default=0, help="another one gives other networks")
     parser.add_argument("--seeds", type=int, help="2, and 1 with --table")
     parser.add_argument("--images", type=int, default=3000, help="that the longer training sees")
     parser.add_argument("--epochs", type=int, default=6, help="of the longer training")

@@ -64,6 +64,7 @@ def test_networks_are_drawn_once_and_span_the_space() -> None:
     assert len(set(texts)) == 12
     assert texts == drawn(small, 12)
     assert texts[:6] == drawn(small, 20)[:6]
+    assert not set(texts) & set(drawn(small, 12, seed=1))
     with pytest.raises(ConfigError, match=r"space toy gave \d+ networks, not 1000"):
         drawn(ToySpace(), 1000)
 

@@ -73,7 +73,7 @@ class SupernetEvaluator:
     channels: int | None = None
     seed: int = 0
     weights: str | None = None
-    validation: int = 2000
+    validation: int = 5000
     images: int = _USUAL.images
     epochs: int = _USUAL.epochs
     batch: int = _USUAL.batch

@@ -27,11 +27,11 @@ class SupernetSettings:
         filter_warmup: the same for the widest layers in place of those of the network.
     """
 
-    images: int = 20000
-    epochs: int = 25
+    images: int = 40000
+    epochs: int = 16
     batch: int = 128
     networks: int = 4
-    lr: float = 0.1
+    lr: float = 0.025
     momentum: float = 0.9
     weight_decay: float = 1e-4
     op_warmup: float = 0.0
