@@ -80,11 +80,15 @@ def naswot(architecture: Architecture, seed: int, batch: Minibatch) -> float:
     Returns:
         The score; minus infinity where K_H is singular: two images have one code, or there are fewer units than images.
     """
-    codes: list[NDArray[np.bool_]] = []
+    codes: list[NDArray[np.uint8]] = []
+    units = 0
 
     def look(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        active = (inputs[0] > 0).permute(0, 2, 3, 1)  # the order of units does not matter; this one copies nothing
-        codes.append(active.flatten(1).numpy())
+        nonlocal units
+        read = inputs[0].permute(0, 2, 3, 1)  # the order of units does not matter; this one copies nothing
+        active = read.flatten(1).numpy() > 0
+        codes.append(np.packbits(active, axis=1))
+        units += active.shape[1]
 
     with threads(1), torch.inference_mode():
         network = _built(architecture, seed).train()
@@ -97,14 +101,13 @@ def naswot(architecture: Architecture, seed: int, batch: Minibatch) -> float:
                         after.inplace = True  # nothing else reads what it reads
         if not torch.isfinite(network(batch.images)).all():
             return nan
-        return _log_determinant(torch.from_numpy(agreements(codes))) if codes else -inf
+        return _log_determinant(torch.from_numpy(agreements(codes, units))) if codes else -inf
 
 
-def agreements(codes: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
-    """K_H: of how many units every two images agree, (n, n), by codes (n, units) of some layers."""
-    packed = [np.packbits(code, axis=1) for code in codes]
-    size = sum(each.shape[1] for each in packed)
-    words = np.concatenate([*packed, np.zeros((len(packed[0]), -size % 8), np.uint8)], axis=1).view(np.uint64)
+def agreements(codes: Sequence[NDArray[np.uint8]], units: int) -> NDArray[np.float64]:
+    """K_H: of how many of all units every two images agree, (n, n), by codes of some layers: n rows of packed bits."""
+    size = sum(code.shape[1] for code in codes)
+    words = np.concatenate([*codes, np.zeros((len(codes[0]), -size % 8), np.uint8)], axis=1).view(np.uint64)
     n = len(words)
     distances = np.zeros((n, n))
     for start in range(0, words.shape[1], _WORDS):
@@ -114,7 +117,7 @@ def agreements(codes: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
             rest = slice(n - 1 - i)
             np.bitwise_count(np.bitwise_xor(part[i], part[i + 1 :], out=unlike[rest]), out=counts[rest])
             distances[i, i + 1 :] += counts[rest].sum(1, dtype=np.uint16)
-    alike: NDArray[np.float64] = sum(code.shape[1] for code in codes) - distances - distances.T
+    alike: NDArray[np.float64] = units - distances - distances.T
     return alike
 
 

@@ -68,12 +68,14 @@ def test_two_images_have_a_determinant_that_can_be_done_by_hand() -> None:
 def test_agreements_count_both_kinds_of_units(widths: list[int], n: int, data: st.DataObject) -> None:
     codes = [data.draw(arrays(np.bool_, (n, width))) for width in widths]
     every = np.concatenate(codes, axis=1)
-    assert np.array_equal(agreements(codes), (every[:, None] == every[None]).sum(2))
+    packed = [np.packbits(code, axis=1) for code in codes]
+    assert np.array_equal(agreements(packed, every.shape[1]), (every[:, None] == every[None]).sum(2))
 
 
 def test_agreements_of_more_units_than_are_compared_at_once() -> None:
     code = np.random.default_rng(0).random((3, 200_003)) < 0.3
-    assert np.array_equal(agreements([code]), (code[:, None] == code[None]).sum(2))
+    packed = np.packbits(code, axis=1)
+    assert np.array_equal(agreements([packed], code.shape[1]), (code[:, None] == code[None]).sum(2))
 
 
 @pytest.mark.parametrize("kind", ["relu", "relu6", "hswish"])
