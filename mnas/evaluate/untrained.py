@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mnas.errors import DataError
+from mnas.evaluate.memory import keep_freed_memory
 from mnas.evaluate.training import threads
 from mnas.ir import Architecture
 from mnas.lower.torch import build
@@ -80,6 +81,7 @@ def naswot(architecture: Architecture, seed: int, batch: Minibatch) -> float:
     Returns:
         The score; minus infinity where K_H is singular: two images have one code, or there are fewer units than images.
     """
+    keep_freed_memory()
     codes: list[NDArray[np.uint8]] = []
     units = 0
 
