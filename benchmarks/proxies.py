@@ -265,7 +265,8 @@ def ranked(given: argparse.Namespace) -> pd.DataFrame:
     )
     channels, classes = dataset(given.data).shape.c, len(dataset(given.data).classes)
     searched = space(given.space, classes=classes, image_size=given.image_size, channels=channels)
-    journal, networks = given.journal or Path("runs/proxies.jsonl"), drawn(searched, given.networks, given.draw)
+    journal = given.journal or Path("runs/proxies.jsonl")
+    networks = list(dict.fromkeys(text for draw in given.draws for text in drawn(searched, given.networks, draw)))
     preparing = [Job(name, PREPARED, seed) for name in given.also for seed in range(given.seeds)]
     first = measurements(setup, preparing, journal, given.workers)
     jobs = [Job(*each) for each in product([LONG, SHORT, *scores, *given.also], networks, range(given.seeds))]
@@ -315,8 +316,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", default="fashion-mnist")
     parser.add_argument("--space", default="mnasnet-small")
     parser.add_argument("--image-size", type=int, default=14, help="of the networks that are trained")
-    parser.add_argument("--networks", type=int, default=32)
-    parser.add_argument("--draw", type=int, default=0, help="another one gives other networks")
+    parser.add_argument("--networks", type=int, default=32, help="of a draw")
+    parser.add_argument(
+        "--draws", type=int, nargs="+", default=[0, 1], help="numbers, each of which gives other networks"
+    )
     parser.add_argument("--seeds", type=int, help="2, and 1 with --table")
     parser.add_argument("--images", type=int, default=3000, help="that the longer training sees")
     parser.add_argument("--epochs", type=int, default=6, help="of the longer training")
