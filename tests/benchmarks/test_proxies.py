@@ -69,6 +69,7 @@ def test_networks_are_drawn_once_and_span_the_space() -> None:
         drawn(ToySpace(), 1000)
 
 
+@pytest.mark.slow
 def test_a_journal_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts, journal = drawn(space("mnasnet-small", image_size=8), 2), tmp_path / "journal.jsonl"
     jobs = [Job(proxy, text, 0) for proxy in (LONG, SHORT, "macs", "naswot") for text in texts]
@@ -85,6 +86,7 @@ def test_a_journal_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         measurements(replace(SMALL, few=16), jobs, journal, 1)
 
 
+@pytest.mark.slow
 def test_weights_are_trained_once_a_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxies, "WEIGHTS", tmp_path)
     text = "supernet:epochs=1:images=32:batch=8:validation=64"

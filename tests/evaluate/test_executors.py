@@ -39,6 +39,7 @@ def picky() -> Iterator[LocalExecutor]:
         yield executor
 
 
+@pytest.mark.slow
 def test_outcomes_do_not_depend_on_workers() -> None:
     evaluator = ProxyEvaluator("digits", images=96, validation=100, epochs=1)
     found = []

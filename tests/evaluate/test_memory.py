@@ -22,6 +22,7 @@ print(before, faults())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the setting")
 def test_freed_memory_is_used_again() -> None:
     """64 MiB are 16,384 pages, each of which is a fault if it is new."""

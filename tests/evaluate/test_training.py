@@ -60,6 +60,7 @@ def test_a_network_learns() -> None:
     assert accuracy(network, data.validation, normalize) > 0.5
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_in_every_process() -> None:
     here = trained(3)
     again = trained(3)

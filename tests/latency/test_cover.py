@@ -27,6 +27,7 @@ def occurrences(networks: tuple[Architecture, ...]) -> Counter[Placement]:
     return sum((Counter(network.placements) for network in networks), Counter())
 
 
+@pytest.mark.slow
 @given(times=st.integers(1, 4), seed=st.integers(0, 99), stages=st.integers(1, 2), chained=st.booleans())
 @settings(max_examples=12, deadline=None)
 def test_every_row_occurs_so_often_and_a_seed_tells_the_networks(

@@ -53,6 +53,7 @@ def test_sources_and_features_both_help() -> None:
     assert np.median(with_both) > np.median(source_alone)
 
 
+@pytest.mark.slow
 def test_intervals_cover_unseen_networks() -> None:
     covered = []
     for seed in range(24):

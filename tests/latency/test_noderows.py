@@ -263,6 +263,7 @@ def test_900_rows_take_no_more_than_60_starts(phone: PhoneProfiler, tmp_path: Pa
     assert phone.started + table.effort.units <= 60
 
 
+@pytest.mark.slow
 def test_900_rows_of_large_maps_are_planned_within_60_starts() -> None:
     rows = tuple(space("mnasnet").placements())
     for chosen in (rows[:900], rows[-900:], rows[:: len(rows) // 900 + 1], rows):

@@ -133,6 +133,7 @@ def test_nonsense_ends_the_measurement(fault: str, message: str, tmp_path: Path,
         runtimes["benchmark_model"].measure(device, models, PLAN)
 
 
+@pytest.mark.slow
 def test_a_model_that_hangs_is_named(tmp_path: Path, models: dict[str, Path]) -> None:
     device = phone(tmp_path, faults={"hang": struck(NETWORKS["conv 24"])})
     with pytest.raises(DeviceError, match=r"took more than .* s, busy with conv 24"):

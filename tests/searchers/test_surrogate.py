@@ -66,6 +66,7 @@ def tell(searcher: Searcher, objective: Objective, encodings: Sequence[Encoding]
     searcher.tell(encodings, [float(objective.reward(accuracy, each.latency_ms)) for accuracy, each in pairs])
 
 
+@pytest.mark.slow
 def test_it_finds_the_optimum_in_a_fraction_of_the_evaluations_of_chance() -> None:
     seeds = range(4)
     found = [evaluations_to_optimum(Surrogate(TOY, seed, objective=AIM), AIM, 60) for seed in seeds]
