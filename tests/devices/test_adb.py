@@ -92,6 +92,7 @@ def test_nasty_names_are_pushed_and_pulled(anyphone: FakePhone, tmp_path: Path) 
     transport.push_all({}, TMP)
 
 
+@pytest.mark.slow
 def test_many_files_go_in_one_transfer(fakephone: FakePhone, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"x" * 1000)
     transport = way(fakephone)

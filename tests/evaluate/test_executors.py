@@ -53,6 +53,7 @@ def test_outcomes_do_not_depend_on_workers() -> None:
     assert len(set(found[0])) > 1
 
 
+@pytest.mark.slow
 def test_outcomes_come_in_order_as_soon_as_they_are_there() -> None:
     with LocalExecutor(fakes.Slow(), 2) as executor:
         list(executor.map([(SMALL, 0), (SMALL, 0)]))  # both are up
@@ -67,6 +68,7 @@ def test_exceptions_are_outcomes(picky: LocalExecutor) -> None:
         assert [(o.value, o.error) for o in outcomes] == [(None, "ZeroDivisionError: seed 1"), (0.5, None)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_wrong_settings_and_data_end_the_work(workers: int) -> None:
     with LocalExecutor(fakes.Misled(), workers) as executor:

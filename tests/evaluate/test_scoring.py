@@ -37,6 +37,7 @@ def test_it_is_the_score_of_the_first_training_images() -> None:
     assert FAST(WIDE, 3) > FAST(SMALL, 3)
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_where_they_are_computed() -> None:
     jobs = [(SMALL, 0), (WIDE, 1)]
     with LocalExecutor(FAST, 1) as executor:

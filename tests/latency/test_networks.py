@@ -17,6 +17,7 @@ def test_sets_are_disjoint_and_of_the_size_asked_for(name: str) -> None:
     assert len({network.canonical() for each in drawn for network in each}) == 58
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnasnet-small", "nasbench201"])
 def test_calibration_spans_what_a_search_may_meet(name: str) -> None:
     searched = space(name)

@@ -159,6 +159,7 @@ def test_interrupted_finalists_are_not_trained_again(tmp_path: Path, after: int)
     assert [replace(t, seconds=0.0) for t in resumed.finalists] == [replace(t, seconds=0.0) for t in whole.finalists]
 
 
+@pytest.mark.slow
 def test_more_finalists_and_more_trials_keep_what_was_trained(tmp_path: Path) -> None:
     few = scored_run(tmp_path, finalists=2)
     more, longer = ToyExecutor(), ToyExecutor()

@@ -76,6 +76,7 @@ def test_the_reward_can_be_chosen_and_is_the_evaluators_otherwise(tmp_path: Path
     assert run.config.reward == "asymmetric"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 2, 4, 5])
 def test_a_search_stopped_anywhere_goes_on_to_the_same_trials(tmp_path: Path, at: int) -> None:
     calls: list[int] = []

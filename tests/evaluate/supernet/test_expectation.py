@@ -127,6 +127,7 @@ def test_zeros_cost_nothing(price: Price) -> None:
     assert found(with_zero).item() < found(probabilities).item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("searched", [CHAIN, CELLS], ids=["chain", "cells"])
 def test_it_is_differentiable(searched: RelaxedSpace, price: Price) -> None:
     found = expect(searched, price(searched))

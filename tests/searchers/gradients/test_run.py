@@ -78,6 +78,7 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_trial(tmp_path: Path, digits
         mnas.search(**given(digits_table, tmp_path / "cut"), seed=3)
 
 
+@pytest.mark.slow
 def test_a_network_over_the_target_is_not_the_answer(tmp_path: Path, digits_table: LatencyTable) -> None:
     fastest = min(digits_table.predict(DIGITS.decode((a, 0, 0, 0, b, *[c, 0, 0, 0, d]))).high_ms
         for a in range(4) for b in range(3) for c in range(4) for d in range(3))  # fmt: skip

@@ -33,6 +33,7 @@ def interrupted(folder: Path, searched: RelaxedSpace, settings: DartsSettings, a
         darts(searched, images(), settings=settings, folder=folder, progress=stop, **given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("searched", "order"),
     [
