@@ -323,7 +323,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="2, and 1 with --table")
     parser.add_argument("--images", type=int, default=3000, help="that the longer training sees")
     parser.add_argument("--epochs", type=int, default=6, help="of the longer training")
-    parser.add_argument("--validation", type=int, default=5000, help="images that score the longer training")
+    parser.add_argument("--validation", type=int, default=20000, help="images that score the longer training")
     parser.add_argument("--few", type=int, default=2000, help="images that one epoch sees")
     parser.add_argument("--batch", type=int, default=128, help="images of a score's minibatch")
     parser.add_argument("--also", action="append", default=[], metavar="NAME:option=value", help="one more evaluator")

@@ -38,7 +38,7 @@ class Scorer(Evaluator, Protocol):
 class Preparing(Evaluator, Protocol):
     """An evaluator with work to do once, before all evaluations; optional. Searches have it done first."""
 
-    def prepare(self, folder: Path, progress: Progress | None = None) -> Evaluator:
+    def prepare(self, folder: Path, progress: Progress | None = None, *, workers: int = 1) -> Evaluator:
         """Do the work, keep what comes of it in files, and give the evaluator that reads them.
 
         What was done before, by an evaluator of the same fields, is not done again; what was interrupted goes on.
@@ -46,6 +46,7 @@ class Preparing(Evaluator, Protocol):
         Args:
             folder: where the files are kept; made if absent.
             progress: told how far the work is.
+            workers: how many processors it may keep busy; they change the time, not what comes of it.
         """
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mnas.errors import ConfigError
-from mnas.evaluate.data import SearchData, adapt, dataset
+from mnas.evaluate.data import SearchData, adapt, dataset, to_hold_out
 from mnas.evaluate.evaluator import evaluators
 from mnas.evaluate.torch_device import check_torch_device
 from mnas.evaluate.training import Normalizer, Recipe, accuracy, fit, recalibrate, threads
@@ -27,7 +27,7 @@ class ProxyEvaluator:
         data: name or path of a data set (see `dataset`).
         folder: where the files of a named data set are, if not in their usual places.
         images: number of training images.
-        validation: number of validation images.
+        validation: number of validation images; more than the usual 5,000 are held out for the purpose.
         epochs: passes over them.
         batch: images a step.
         lr: highest learning rate.
@@ -83,4 +83,5 @@ def check_classes(architecture: Architecture, classes: tuple[str, ...], name: st
 
 @lru_cache(maxsize=4)
 def _loaded(data: str, folder: str | None, images: int, validation: int, x: Shape) -> SearchData:
-    return adapt(dataset(data, folder=folder).for_search().first(images, validation), x)
+    whole = dataset(data, folder=folder, validation=to_hold_out(validation)).for_search()
+    return adapt(whole.first(images, validation), x)

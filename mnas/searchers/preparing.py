@@ -18,7 +18,7 @@ def executor_of(
 
     Args:
         evaluator: what to run.
-        workers: number of processes (see `LocalExecutor`).
+        workers: number of processes (see `LocalExecutor`), and what may be busy before.
         folder: where an evaluator that is `Preparing` keeps its files.
         progress: told how far its work is.
     """
@@ -42,7 +42,7 @@ class Prepared:
     def map(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """See `Executor`."""
         if self._executor is None:
-            evaluator = self._evaluator.prepare(self._folder, self._progress)
+            evaluator = self._evaluator.prepare(self._folder, self._progress, workers=self._workers)
             self._executor = self._stack.enter_context(LocalExecutor(evaluator, self._workers))
         return self._executor.map(jobs)
 

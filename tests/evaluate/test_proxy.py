@@ -71,7 +71,7 @@ def test_the_evaluator_never_holds_test_images(monkeypatch: pytest.MonkeyPatch) 
     """Scores do not change when the test split is destroyed: nothing of it is read."""
     whole = dataset("digits")
     spoiled = replace(whole, test=whole.test.first(1))
-    monkeypatch.setattr("mnas.evaluate.proxy.dataset", lambda name, folder: spoiled)
+    monkeypatch.setattr("mnas.evaluate.proxy.dataset", lambda name, **_: spoiled)
     spoilt = ProxyEvaluator("digits", folder="spoiled", images=96, validation=100, epochs=1)
     assert spoilt(SMALL, 3) == FAST(SMALL, 3)
 
@@ -87,6 +87,8 @@ def test_what_does_not_fit_is_refused() -> None:
         ProxyEvaluator("digitz")(SMALL, 0)
     with pytest.raises(EvaluationError, match="diverged"):
         ProxyEvaluator("digits", images=96, lr=1e25)(SMALL, 0)
+    with pytest.raises(ConfigError, match=r"validation must be 1\.\.1437 of the 1438 images of digits, got 6000"):
+        ProxyEvaluator("digits", images=96, validation=6000)(SMALL, 0)
 
 
 @pytest.mark.parametrize(

@@ -11,3 +11,4 @@ from mnas.evaluate.data.splits import Dataset as Dataset
 from mnas.evaluate.data.splits import SearchData as SearchData
 from mnas.evaluate.data.splits import Source as Source
 from mnas.evaluate.data.splits import Split as Split
+from mnas.evaluate.data.splits import to_hold_out as to_hold_out

@@ -140,6 +140,14 @@ def cut(name: str, source: Source, *, seed: int = 0, validation: int | None = No
     return Dataset(name, train, learn.take(order[:held]), test, classes, mean, std)
 
 
+def to_hold_out(wanted: int) -> int | None:
+    """The number of validation images to ask `cut` for, of which `wanted` are to be used.
+
+    As usual, if that is no more than is held out of large sets: small ones may have fewer, and all of them do then.
+    """
+    return wanted if wanted > LARGEST_VALIDATION else None
+
+
 def _held_out(name: str, n: int, asked: int | None) -> int:
     if n < 5:
         raise DataError(f"data set {name}: {n} images are too few to cut into splits; it takes at least 5")

@@ -50,7 +50,8 @@ class SupernetEvaluator:
         channels: of their input; the data's, if not given.
         seed: of the training of the weights.
         weights: file of weights that are trained already; none are trained then.
-        validation: number of validation images.
+        validation: number of validation images; more than the usual 5,000 are held out for the purpose, and are no
+            training images then.
         images: number of training images; this and what follows is for the training (see `SupernetSettings`).
         epochs: passes over them.
         batch: images a step.
@@ -92,19 +93,20 @@ class SupernetEvaluator:
         self._settings  # noqa: B018 (raises ConfigError)
         check_chain(make_space(self.space, classes=self.classes, image_size=self.image_size, channels=self.channels))
 
-    def prepare(self, folder: Path, progress: Progress | None = None) -> SupernetEvaluator:
+    def prepare(self, folder: Path, progress: Progress | None = None, *, workers: int = 1) -> SupernetEvaluator:
         """Train the weights into `folder`, or go on with a training there (see `Preparing`)."""
         if self.weights is not None:
             return self
         file = folder / FILE
+        space = self._space
         train_supernet(
-            self._space,
-            self.data,
+            space,
+            self._data(space),
             file,
             self._settings,
             seed=self.seed,
-            data_folder=self.folder,
             torch_device=self.torch_device,
+            workers=workers,
             progress=progress,
         )
         return replace(self, weights=str(file))
@@ -137,6 +139,9 @@ class SupernetEvaluator:
     def _settings(self) -> SupernetSettings:
         return SupernetSettings(**{each.name: getattr(self, each.name) for each in fields(SupernetSettings)})
 
+    def _data(self, space: SearchSpace) -> SearchData:
+        return search_data(self.data, space, folder=self.folder, validation=self.validation)
+
     @property
     def _space(self) -> SearchSpace:
         """The space, with what the data decides filled in."""
@@ -154,9 +159,9 @@ class SupernetEvaluator:
 def _opened(evaluator: SupernetEvaluator, _mtime_ns: int) -> tuple[SharedNetwork, SearchData]:
     """The trained network of an evaluator with weights, and the images that it takes."""
     space, file = evaluator._space, Path(str(evaluator.weights))
-    whole = search_data(evaluator.data, space, folder=evaluator.folder)
+    whole = evaluator._data(space)
     stored = load_weights(file)
-    stored.check(identify(space, whole.name, SupernetSettings(), 0), file, ("space", "x", "classes", "data"))
+    stored.check(identify(space, whole, SupernetSettings(), 0), file, ("space", "x", "classes", "data", "held_out"))
     if not stored.finished:
         raise ConfigError(
             f"the training of {file} is at step {stored.step} of {stored.steps}: go on with it (the same mnas search, "

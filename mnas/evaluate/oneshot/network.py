@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +24,8 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
 class SharedNetwork:
     """All networks of a space at once; batch norm always normalises by the batch.
 
-    An op runs as the module that it is in an ordinary network, made once and without weights of its own, on slices of
-    the shared ones.
+    An op runs as the module that it is in an ordinary network, made once a thread and without weights of its own, on
+    slices of the shared ones. Threads may call it at the same time.
 
     Args:
         space: whose networks share.
@@ -39,7 +40,7 @@ class SharedNetwork:
         self.chain = Chain(space)
         self.weights = SharedWeights(self.chain.everything(), seed, torch_device)
         self._device = torch_device
-        self._modules: dict[tuple[Op, Shape], tuple[nn.Module, dict[str, Tensor]]] = {}
+        self._modules = _Modules()
         self._largest: dict[tuple[Placed, ...], tuple[Placed, ...]] = {}
 
     def __call__(self, path: Path, images: Tensor, *, every: bool = False) -> Tensor:
@@ -71,10 +72,10 @@ class SharedNetwork:
         return network
 
     def _run(self, placed: Placed, values: Tensor) -> Tensor:
-        key = (placed.op, placed.x)
-        if key not in self._modules:
-            self._modules[key] = _hollow(*key, self._device)
-        module, buffers = self._modules[key]
+        key, made = (placed.op, placed.x), self._modules.made
+        if key not in made:
+            made[key] = _hollow(*key, self._device)
+        module, buffers = made[key]
         result: Tensor = functional_call(module, {**buffers, **self.weights.of(placed)}, (values,))
         return result
 
@@ -92,6 +93,13 @@ class SharedNetwork:
                 )
             )
         return self._largest[rivals]
+
+
+class _Modules(threading.local):
+    """Those of a thread: a module holds the weights of the path that is computed."""
+
+    def __init__(self) -> None:
+        self.made: dict[tuple[Op, Shape], tuple[nn.Module, dict[str, Tensor]]] = {}
 
 
 def architecture_of(path: Path) -> Architecture:

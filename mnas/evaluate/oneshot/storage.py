@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mnas.errors import ConfigError, FormatError
+from mnas.evaluate.data import SearchData
 from mnas.evaluate.oneshot.settings import SupernetSettings
 from mnas.files import write_bytes
 from mnas.spaces import SearchSpace
@@ -65,11 +66,17 @@ class StoredWeights:
         write_bytes(path, buffer.getvalue())
 
 
-def identify(space: SearchSpace, data: str, settings: SupernetSettings, seed: int) -> dict[str, Any]:
+def identify(space: SearchSpace, data: SearchData, settings: SupernetSettings, seed: int) -> dict[str, Any]:
     """What decides shared weights, as JSON holds it."""
-    return {"space": space.name, "x": str(space.x), "classes": space.classes, "data": data, "seed": seed} | asdict(
-        settings
-    )
+    return {
+        "space": space.name,
+        "x": str(space.x),
+        "classes": space.classes,
+        "data": data.name,
+        "held_out": len(data.validation),
+        "seed": seed,
+        **asdict(settings),
+    }
 
 
 def load_weights(path: Path) -> StoredWeights:

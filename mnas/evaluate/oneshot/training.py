@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path as FilePath
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 
 from mnas.errors import DataError, EvaluationError
 from mnas.evaluate.data import Dataset, SearchData, adapt
+from mnas.evaluate.oneshot.chain import Path
 from mnas.evaluate.oneshot.network import SharedNetwork
 from mnas.evaluate.oneshot.settings import SupernetSettings
 from mnas.evaluate.oneshot.storage import StoredWeights, identify, load_weights
@@ -29,6 +32,15 @@ SAVE_SECONDS = 30.0
 _ORDER, _DRAWS = 0, 1
 
 
+class _Part(NamedTuple):
+    """What a step does for one of its networks."""
+
+    path: Path
+    every: bool
+    images: Tensor
+    labels: Tensor
+
+
 def train_supernet(
     space: SearchSpace,
     data: str | FilePath | Dataset | SearchData,
@@ -38,12 +50,13 @@ def train_supernet(
     seed: int = 0,
     data_folder: str | FilePath | None = None,
     torch_device: str = "cpu",
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> SharedNetwork:
     """Train weights that the networks of a space share, and keep them in a file.
 
     Where the file is of an interrupted training of the same settings, that goes on to the same result to the bit; where
-    it is of a finished one, nothing is trained. Torch uses one thread.
+    it is of a finished one, nothing is trained. Torch uses one thread a worker.
 
     Args:
         space: a `ChainSpace`.
@@ -53,6 +66,7 @@ def train_supernet(
         seed: of the initial weights, the networks drawn and the order of the images.
         data_folder: where the files of a named data set are, if not in their usual place.
         torch_device: where to train.
+        workers: threads, each of which takes another of the step's networks; they change the time, not the weights.
         progress: told steps.
 
     Raises:
@@ -65,9 +79,9 @@ def train_supernet(
     check_torch_device(torch_device)
     whole = search_data(data, space, folder=data_folder)
     batches = Batches(whole, space.x, settings.images, settings.batch, seed, torch_device)
-    steps, identity = settings.epochs * batches.each, identify(space, whole.name, settings, seed)
-    with threads(1):
-        trainer = Trainer(SharedNetwork(space, seed, torch_device), settings, steps)
+    steps, identity = settings.epochs * batches.each, identify(space, whole, settings, seed)
+    with threads(1), ThreadPoolExecutor(max(1, workers), "mnas-supernet") as pool:
+        trainer = Trainer(SharedNetwork(space, seed, torch_device), settings, steps, pool)
         if file.exists():
             stored = load_weights(file)
             stored.check(identity, file)
@@ -133,14 +147,18 @@ class Trainer:
         network: whose weights are trained.
         settings: how.
         steps: of the whole training.
+        pool: where the networks of a step are computed, some at once; here, one after the other, if not given.
 
     Attributes:
         network: the same.
         step: steps done.
     """
 
-    def __init__(self, network: SharedNetwork, settings: SupernetSettings, steps: int) -> None:
+    def __init__(
+        self, network: SharedNetwork, settings: SupernetSettings, steps: int, pool: ThreadPoolExecutor | None = None
+    ) -> None:
         self.network, self.step = network, 0
+        self._map = pool.map if pool else map
         self._settings, self._steps = settings, steps
         self._weights = network.weights.tensors
         matrices = [weight for weight in self._weights.values() if weight.ndim > 1]
@@ -174,11 +192,17 @@ class Trainer:
             group["lr"] = settings.rate(self.step, self._steps)
         self._optimizer.zero_grad()
         n, value = len(encodings), 0.0
-        for encoding, some, theirs in zip(encodings, images.tensor_split(n), labels.tensor_split(n), strict=True):
-            path = chain.path(chain.widest(encoding) if wide else encoding)
-            loss = nn.functional.cross_entropy(self.network(path, some, every=every), theirs) / n
-            loss.backward()  # type: ignore[no-untyped-call]
-            value += loss.item()
+        parts = [
+            _Part(chain.path(chain.widest(encoding) if wide else encoding), every, some, theirs)
+            for encoding, some, theirs in zip(encodings, images.tensor_split(n), labels.tensor_split(n), strict=True)
+        ]
+        for loss, gradients in self._map(self._gradients, parts):  # in the order of the networks, whoever is first
+            value += loss / n
+            for weight, gradient in zip(self._weights.values(), gradients, strict=True):
+                if gradient is not None and weight.grad is not None:
+                    weight.grad.add_(gradient, alpha=1 / n)
+                elif gradient is not None:
+                    weight.grad = torch.empty_like(weight).copy_(gradient / n)
         self._optimizer.step()
         self.step += 1
         if not math.isfinite(value):
@@ -199,6 +223,11 @@ class Trainer:
         self.step = stored.step
         for key, value in stored.momentum.items():
             self._momentum[key].copy_(value)
+
+    def _gradients(self, part: _Part) -> tuple[float, tuple[Tensor | None, ...]]:
+        """The loss of one network, and its gradient with respect to all weights."""
+        loss = nn.functional.cross_entropy(self.network(part.path, part.images, every=part.every), part.labels)
+        return loss.item(), torch.autograd.grad(loss, list(self._weights.values()), allow_unused=True)
 
     def _warms(self, share: float, rng: np.random.Generator) -> bool:
         chance = 1 - self.step / (share * self._steps) if share else 0.0

@@ -36,5 +36,6 @@ def search_of(
         folder=folder,
         data_folder=config.data_folder,
         torch_device=config.torch_device,
+        workers=config.workers,
         progress=progress,
     )

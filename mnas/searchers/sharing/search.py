@@ -6,6 +6,7 @@ It is a function from images to an encoding, not a searcher: it asks for no eval
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def tunas(
     folder: str | Path | None = None,
     data_folder: str | Path | None = None,
     torch_device: str = "cpu",
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> Encoding:
     """Search by reinforcement learning over shared weights, and give the encoding that the policy ends with.
@@ -58,6 +60,7 @@ def tunas(
         folder: where `tunas.pt` is kept, from which an interrupted search goes on.
         data_folder: where the files of a named data set are, if not in their usual place.
         torch_device: where to train.
+        workers: threads that train weights; they change the time, not the result.
         progress: told steps.
 
     Raises:
@@ -67,8 +70,8 @@ def tunas(
         FormatError: the file is damaged.
     """
     check_torch_device(torch_device)
-    with threads(1):
-        search = _Search(objective, data, settings or TunasSettings(), seed, data_folder, torch_device)
+    with threads(1), ThreadPoolExecutor(max(1, workers), "mnas-tunas") as pool:
+        search = _Search(objective, data, settings or TunasSettings(), seed, data_folder, torch_device, pool)
         return search.run(Path(folder) / FILE if folder else None, progress)
 
 
@@ -83,6 +86,7 @@ class _Search:
         seed: int,
         data_folder: str | Path | None,
         torch_device: str,
+        pool: ThreadPoolExecutor,
     ) -> None:
         space = objective.space
         whole = search_data(data, space, folder=data_folder)
@@ -96,12 +100,12 @@ class _Search:
         ]  # fmt: skip
         self._steps = settings.epochs * self._halves[0].each
         self._objective, self._settings, self._seed = objective, settings, seed
-        self._trainer = Trainer(SharedNetwork(space, seed, torch_device), settings.weights, self._steps)
+        self._trainer = Trainer(SharedNetwork(space, seed, torch_device), settings.weights, self._steps, pool)
         self._policy = Likeliest(space, seed, lr=settings.policy_lr, entropy=settings.entropy, decay=settings.decay)
         self._told: list[tuple[list[Encoding], list[float]]] = []
         self._priced: dict[Encoding, float] = {}
         reward = {"reward": repr(objective.reward), "target_ms": objective.target_ms}
-        self._identity = identify(space, whole.name, settings, seed) | asdict(settings) | reward
+        self._identity = identify(space, whole, settings, seed) | asdict(settings) | reward
 
     def run(self, file: Path | None, progress: Progress | None) -> Encoding:
         if file and file.exists():

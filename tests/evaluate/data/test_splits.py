@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mnas.errors import ConfigError, DataError
 from mnas.evaluate.data import SearchData, Source, Split
-from mnas.evaluate.data.splits import LARGEST_VALIDATION, cut
+from mnas.evaluate.data.splits import LARGEST_VALIDATION, cut, to_hold_out
 from mnas.ir import Shape
 
 
@@ -32,6 +32,14 @@ def test_splits_are_disjoint_and_lose_nothing(n: int, tests: int, seed: int) -> 
     assert min(map(len, parts)) >= 1
     if test:
         assert parts[2] == numbers(test)
+
+
+def test_more_validation_images_than_usual_are_held_out() -> None:
+    source = Source(numbered(LARGEST_VALIDATION + 2000))
+    for wanted, held in ((10, 1120), (LARGEST_VALIDATION, 1120), (LARGEST_VALIDATION + 1, LARGEST_VALIDATION + 1)):
+        data = cut("x", source, validation=to_hold_out(wanted))
+        assert len(data.validation) == held
+        assert not numbers(data.train) & numbers(data.validation)
 
 
 def test_labels_stay_with_their_images() -> None:

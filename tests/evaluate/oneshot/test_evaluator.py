@@ -73,9 +73,21 @@ def test_the_evaluator_never_holds_test_images(
     whole = dataset("digits")
     spoiled = replace(whole, test=whole.test.first(1))
     for module in ("oneshot.evaluator", "searching"):
-        monkeypatch.setattr(f"mnas.evaluate.{module}.dataset", lambda name, folder: spoiled)
+        monkeypatch.setattr(f"mnas.evaluate.{module}.dataset", lambda name, **_: spoiled)
     spoilt = replace(NEW, folder="spoiled").prepare(tmp_path)
     assert spoilt(NETWORKS[0], 0) == prepared(NETWORKS[0], 0)
+
+
+def test_more_validation_images_than_usual_train_no_weights(
+    prepared: SupernetEvaluator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnas.evaluate.data.splits.LARGEST_VALIDATION", 200)
+    many = replace(NEW, validation=1400, epochs=2)
+    assert many.prepare(tmp_path).weights == str(tmp_path / "supernet.pt")
+    score = replace(many, weights=str(tmp_path / "supernet.pt"))(NETWORKS[0], 0)
+    assert (score * 1400) == pytest.approx(round(score * 1400))
+    with pytest.raises(ConfigError, match=r"held_out \(287 there, 1400 here\)"):
+        replace(NEW, weights=prepared.weights, validation=1400)(NETWORKS[0], 0)
 
 
 def test_what_does_not_fit_is_refused(

@@ -129,6 +129,18 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     assert not same(tensors(train_supernet(CHAIN, rows, tmp_path / "other.pt", FAST, seed=1)), whole)
 
 
+def test_workers_do_not_change_the_weights(tmp_path: Path, rows: SearchData) -> None:
+    settings = replace(FAST, networks=3, op_warmup=0.5)
+    train_supernet(CHAIN, rows, tmp_path / "one.pt", settings)
+    train_supernet(CHAIN, rows, tmp_path / "three.pt", settings, workers=3)
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "three.pt").read_bytes()
+
+
+def test_an_error_of_a_worker_reaches_the_caller(tmp_path: Path, rows: SearchData) -> None:
+    with pytest.raises(EvaluationError, match="diverged"):
+        train_supernet(CHAIN, rows, tmp_path / "w.pt", replace(FAST, lr=1e30, epochs=8, networks=2), workers=2)
+
+
 def test_a_finished_training_is_not_repeated(tmp_path: Path, rows: SearchData) -> None:
     first = train_supernet(CHAIN, rows, tmp_path / "w.pt", FAST)
     seen: list[int] = []
