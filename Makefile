@@ -59,7 +59,7 @@ lint: setup
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-# Writes most of benchmarks/results; about two hours.
+# Writes most of benchmarks/results; takes hours.
 bench: setup
 	$(VENV)/bin/python -m benchmarks.lut_error
 	$(VENV)/bin/python -m benchmarks.profiling
@@ -68,6 +68,7 @@ bench: setup
 	$(VENV)/bin/python -m benchmarks.hot_paths --table mnasnet-small-amd-epyc-litert-float32
 	$(VENV)/bin/python -m benchmarks.darts step
 	$(VENV)/bin/python -m benchmarks.darts search
+	$(VENV)/bin/python -m benchmarks.supernet
 	$(VENV)/bin/python -m benchmarks.proxies --also supernet
 
 # The tables that are shipped, measured anew on a host of this kind; about 20 minutes.

@@ -55,7 +55,7 @@ def test_it_ends_within_the_target() -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupted_search_ends_with_the_same_encoding_whoever_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_search_ends_with_the_same_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SAVE_SECONDS", 0.0)
     whole = tunas(objective(3.0), ROWS, settings=FAST, folder=tmp_path / "whole")
     for at in (2, 7):
