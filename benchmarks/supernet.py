@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ import pandas as pd
 import torch
 
 from mnas.evaluate.oneshot import SharedNetwork, SupernetSettings
-from mnas.evaluate.oneshot.training import Trainer
+from mnas.evaluate.oneshot.training import Trainer, together
 from mnas.evaluate.training import threads
 from mnas.files import write_text
 from mnas.spaces import space
@@ -33,7 +32,7 @@ def seconds(name: str, size: int, rounds: int, workers: int) -> pd.DataFrame:
     """Wall seconds of steps: a row a round, a column a number of threads."""
     searched, settings, steps = space(name, image_size=size), SupernetSettings(), rounds + WARM
     generator, rows = torch.Generator().manual_seed(0), []
-    with ThreadPoolExecutor(workers) as pool:
+    with together(workers, "cpu") as pool:
         trainers = {
             1: Trainer(SharedNetwork(searched, 0), settings, steps),
             workers: Trainer(SharedNetwork(searched, 0), settings, steps, pool),

@@ -24,7 +24,7 @@ from mnas.cli.output import Output, table, verb
 @click.option("--reward", help="asymmetric (default), absolute (default of supernet and tunas), soft or hard.")
 @click.option("--trials", type=int, help="How many networks to evaluate.")
 @click.option("--finalists", type=int, help="Train so many of the best at last; where the others were but scored.")
-@click.option("--workers", type=int, help="Worker processes of one thread; 0: none but this one.")
+@click.option("--workers", type=int, help="Worker processes (or threads, for shared weights); 0: none but this one.")
 @click.option("--torch-device", help="cpu, cuda or mps.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other key of the configuration.")
 @click.option("--run", "folder", type=click.Path(path_type=Path), help="Run folder; the same command goes on in it.")

@@ -27,7 +27,8 @@ class ProxyEvaluator:
         data: name or path of a data set (see `dataset`).
         folder: where the files of a named data set are, if not in their usual places.
         images: number of training images.
-        validation: number of validation images; more than the usual 5,000 are held out for the purpose.
+        validation: number of validation images, as far as they are held out (20 %, up to 5,000); more than 5,000 are
+            held out for the purpose.
         epochs: passes over them.
         batch: images a step.
         lr: highest learning rate.

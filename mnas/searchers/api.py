@@ -83,7 +83,7 @@ def search(
         finalists_evaluator: the dearer evaluator.
         finalists_options: its options.
         batch: encodings asked at once.
-        workers: processes that evaluate; they change the time, not the trials.
+        workers: processes that evaluate, and threads that train shared weights; they change the time, not the trials.
         train_infeasible: train networks over the target too, as the papers do.
         data_folder: where the files of a named data set are, if not in their usual place.
         torch_device: where to train: "cpu", "cuda", "cuda:1" or "mps".

@@ -41,7 +41,8 @@ class SearchConfig(BaseModel):
         finalists_evaluator: its name.
         finalists_options: its options.
         batch: encodings asked at once.
-        workers: processes that evaluate, 0 for none but this one; changes the time, not the trials.
+        workers: processes that evaluate, 0 for none but this one, and threads that train shared weights; changes the
+            time, not the trials.
         seed: of everything random.
         train_infeasible: train networks over the target too, as the papers do.
         torch_device: where to train: "cpu", "cuda", "cuda:1" or "mps".

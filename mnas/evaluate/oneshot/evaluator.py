@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 
 from mnas.errors import ConfigError
-from mnas.evaluate.data import SearchData, adapt, dataset
+from mnas.evaluate.data import SearchData, adapt, dataset, to_hold_out
 from mnas.evaluate.evaluator import evaluators
 from mnas.evaluate.oneshot.chain import check_chain
 from mnas.evaluate.oneshot.network import SharedNetwork
@@ -50,8 +50,8 @@ class SupernetEvaluator:
         channels: of their input; the data's, if not given.
         seed: of the training of the weights.
         weights: file of weights that are trained already; none are trained then.
-        validation: number of validation images; more than the usual 5,000 are held out for the purpose, and are no
-            training images then.
+        validation: number of validation images, as far as they are held out (20 %, up to 5,000); more than 5,000 are
+            held out for the purpose, and train no weights then.
         images: number of training images; this and what follows is for the training (see `SupernetSettings`).
         epochs: passes over them.
         batch: images a step.
@@ -101,7 +101,7 @@ class SupernetEvaluator:
         space = self._space
         train_supernet(
             space,
-            self._data(space),
+            search_data(self.data, space, folder=self.folder, validation=self.validation),
             file,
             self._settings,
             seed=self.seed,
@@ -139,9 +139,6 @@ class SupernetEvaluator:
     def _settings(self) -> SupernetSettings:
         return SupernetSettings(**{each.name: getattr(self, each.name) for each in fields(SupernetSettings)})
 
-    def _data(self, space: SearchSpace) -> SearchData:
-        return search_data(self.data, space, folder=self.folder, validation=self.validation)
-
     @property
     def _space(self) -> SearchSpace:
         """The space, with what the data decides filled in."""
@@ -159,9 +156,14 @@ class SupernetEvaluator:
 def _opened(evaluator: SupernetEvaluator, _mtime_ns: int) -> tuple[SharedNetwork, SearchData]:
     """The trained network of an evaluator with weights, and the images that it takes."""
     space, file = evaluator._space, Path(str(evaluator.weights))
-    whole = evaluator._data(space)
     stored = load_weights(file)
-    stored.check(identify(space, whole, SupernetSettings(), 0), file, ("space", "x", "classes", "data", "held_out"))
+    whole = search_data(evaluator.data, space, folder=evaluator.folder, validation=stored.held_out)
+    stored.check(identify(space, whole, SupernetSettings(), 0), file, ("space", "x", "classes", "data"))
+    if (to_hold_out(evaluator.validation) or 0) > stored.held_out:
+        raise ConfigError(
+            f"{evaluator.validation} validation images are asked for, but the training of {file} held out "
+            f"{stored.held_out}: train weights with validation={evaluator.validation}, or take fewer"
+        )
     if not stored.finished:
         raise ConfigError(
             f"the training of {file} is at step {stored.step} of {stored.steps}: go on with it (the same mnas search, "

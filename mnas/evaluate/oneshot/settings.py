@@ -31,7 +31,7 @@ class SupernetSettings:
     epochs: int = 16
     batch: int = 128
     networks: int = 4
-    lr: float = 0.025
+    lr: float = 0.0125
     momentum: float = 0.9
     weight_decay: float = 1e-4
     op_warmup: float = 0.0

@@ -44,6 +44,11 @@ class StoredWeights:
         """Whether the training is over."""
         return self.step == self.steps
 
+    @property
+    def held_out(self) -> int:
+        """Number of validation images, which the training did not see; 0 in files of before it was noted."""
+        return int(self.identity.get("held_out", 0))
+
     def check(self, identity: Mapping[str, Any], path: Path, keys: tuple[str, ...] | None = None) -> None:
         """Raise ConfigError unless the training was of `identity`, as far as `keys` go (all, if none are given)."""
         unlike = [key for key in keys or tuple(identity) if self.identity.get(key) != identity[key]]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import NamedTuple
 
@@ -80,7 +81,7 @@ def train_supernet(
     whole = search_data(data, space, folder=data_folder)
     batches = Batches(whole, space.x, settings.images, settings.batch, seed, torch_device)
     steps, identity = settings.epochs * batches.each, identify(space, whole, settings, seed)
-    with threads(1), ThreadPoolExecutor(max(1, workers), "mnas-supernet") as pool:
+    with threads(1), together(workers, torch_device) as pool:
         trainer = Trainer(SharedNetwork(space, seed, torch_device), settings, steps, pool)
         if file.exists():
             stored = load_weights(file)
@@ -97,6 +98,19 @@ def train_supernet(
                 trainer.stored(identity).save(file)
                 saved = time.monotonic()
     return trainer.network
+
+
+@contextmanager
+def together(workers: int, torch_device: str) -> Iterator[ThreadPoolExecutor | None]:
+    """Threads that compute networks of a step at the same time, by one thread of torch each.
+
+    None for fewer than 2 workers, and on other devices than the CPU, which one thread keeps busy.
+    """
+    if workers < 2 or torch_device != "cpu":
+        yield None
+        return
+    with ThreadPoolExecutor(workers, "mnas-supernet", torch.set_num_threads, (1,)) as pool:
+        yield pool
 
 
 class Batches:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from mnas.evaluate import Dataset, SearchData, search_data
 from mnas.evaluate.oneshot import SharedNetwork
 from mnas.evaluate.oneshot.storage import StoredWeights, identify, load_weights
-from mnas.evaluate.oneshot.training import Batches, Trainer
+from mnas.evaluate.oneshot.training import Batches, Trainer, together
 from mnas.evaluate.torch_device import check_torch_device
 from mnas.evaluate.training import threads
 from mnas.progress import Progress
@@ -70,7 +70,7 @@ def tunas(
         FormatError: the file is damaged.
     """
     check_torch_device(torch_device)
-    with threads(1), ThreadPoolExecutor(max(1, workers), "mnas-tunas") as pool:
+    with threads(1), together(workers, torch_device) as pool:
         search = _Search(objective, data, settings or TunasSettings(), seed, data_folder, torch_device, pool)
         return search.run(Path(folder) / FILE if folder else None, progress)
 
@@ -86,7 +86,7 @@ class _Search:
         seed: int,
         data_folder: str | Path | None,
         torch_device: str,
-        pool: ThreadPoolExecutor,
+        pool: ThreadPoolExecutor | None,
     ) -> None:
         space = objective.space
         whole = search_data(data, space, folder=data_folder)
@@ -105,7 +105,7 @@ class _Search:
         self._told: list[tuple[list[Encoding], list[float]]] = []
         self._priced: dict[Encoding, float] = {}
         reward = {"reward": repr(objective.reward), "target_ms": objective.target_ms}
-        self._identity = identify(space, whole, settings, seed) | asdict(settings) | reward
+        self._identity = identify(space, whole, settings, seed) | reward
 
     def run(self, file: Path | None, progress: Progress | None) -> Encoding:
         if file and file.exists():

@@ -16,7 +16,8 @@ class TunasSettings(SupernetSettings):
 
     Attributes:
         images: number of training images, in both halves.
-        quiet: share of the steps, at the beginning, in which only weights are trained, of networks drawn uniformly.
+        quiet: share of the steps, at the beginning, in which only weights are trained, of networks drawn so that all
+            kinds of ops are equally likely.
         samples: networks that the policy is told at every step after that.
         policy_lr: learning rate of the policy, by Adam.
         entropy: weight of the policy's entropy.

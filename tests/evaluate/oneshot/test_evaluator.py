@@ -86,7 +86,9 @@ def test_more_validation_images_than_usual_train_no_weights(
     assert many.prepare(tmp_path).weights == str(tmp_path / "supernet.pt")
     score = replace(many, weights=str(tmp_path / "supernet.pt"))(NETWORKS[0], 0)
     assert (score * 1400) == pytest.approx(round(score * 1400))
-    with pytest.raises(ConfigError, match=r"held_out \(287 there, 1400 here\)"):
+    fewer = replace(many, weights=str(tmp_path / "supernet.pt"), validation=14)(NETWORKS[0], 0)
+    assert (fewer * 14) == pytest.approx(round(fewer * 14))
+    with pytest.raises(ConfigError, match=r"1400 validation images are asked for, .* held out 287: train weights with"):
         replace(NEW, weights=prepared.weights, validation=1400)(NETWORKS[0], 0)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from mnas.errors import ConfigError, DataError, EvaluationError, FormatError
 from mnas.evaluate import SearchData
 from mnas.evaluate.oneshot import SharedNetwork, SupernetSettings, train_supernet, training
-from mnas.evaluate.oneshot.training import Batches, Trainer
+from mnas.evaluate.oneshot.training import Batches, Trainer, together
 from mnas.spaces import Encoding, space
 from mnas.spaces.mnasnet import Stage as Block
 from tests.searchers.gradients.spaces import CHAIN, images
@@ -136,9 +137,24 @@ def test_workers_do_not_change_the_weights(tmp_path: Path, rows: SearchData) -> 
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "three.pt").read_bytes()
 
 
-def test_an_error_of_a_worker_reaches_the_caller(tmp_path: Path, rows: SearchData) -> None:
-    with pytest.raises(EvaluationError, match="diverged"):
-        train_supernet(CHAIN, rows, tmp_path / "w.pt", replace(FAST, lr=1e30, epochs=8, networks=2), workers=2)
+def test_an_error_of_a_worker_reaches_the_caller(
+    tmp_path: Path, rows: SearchData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise Stop(threading.current_thread().name)
+
+    monkeypatch.setattr(SharedNetwork, "__call__", stop)
+    with pytest.raises(Stop, match="mnas-supernet"):
+        train_supernet(CHAIN, rows, tmp_path / "w.pt", replace(FAST, networks=2), workers=2)
+
+
+def test_only_processors_are_kept_busy_by_several_threads() -> None:
+    for workers, device in ((0, "cpu"), (1, "cpu"), (8, "mps"), (8, "cuda:1")):
+        with together(workers, device) as pool:
+            assert pool is None
+    with together(2, "cpu") as pool:
+        assert pool is not None
+        assert set(pool.map(lambda _: torch.get_num_threads(), range(4))) == {1}
 
 
 def test_a_finished_training_is_not_repeated(tmp_path: Path, rows: SearchData) -> None:
