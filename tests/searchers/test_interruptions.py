@@ -21,7 +21,8 @@ from mnas.spaces import sample_biased, space
 from tests.latency.fakes import FakeRuntime, install
 
 pytestmark = pytest.mark.slow
-TRIALS = 10
+TRIALS = 24
+"""Far more than are trained before the last kill, so that none of them comes too late."""
 
 
 @pytest.fixture(scope="module")
